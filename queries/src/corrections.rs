@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::database::defaults::QueryDefaults;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::Scope;
+use crate::last_change::{NumberMarks, Scope};
 use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
@@ -156,7 +156,8 @@ pub(crate) async fn probe(
     if !lookups::exists(snapshot, query.campaign_id).await? {
         return Ok(None);
     }
-    let last_change = Scope::Campaigns(vec![query.campaign_id]).last_change(snapshot, &plan.months()).await?;
+    let last_change =
+        Scope::Campaigns(vec![query.campaign_id]).last_change(snapshot, &NumberMarks::of_months(plan.months())).await?;
     let beyond = EpochLimits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
     let version = snapshot.version(last_change.position, beyond.map(|bound| bound.changed_at)).await?;
     let (epoch, validity, prepared) = (snapshot.epoch, Validity::Until(None), CorrectionsRange { plan, beyond });

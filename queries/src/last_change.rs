@@ -18,6 +18,23 @@ pub(crate) enum Scope {
     Workspace,
 }
 
+/// The names of the marks of the numbers in some ranges.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct NumberMarks {
+    /// The UTC months that they touch, by which campaigns are marked.
+    pub months: Vec<String>,
+    /// The marks of the workspace, which may be finer.
+    pub of_workspace: Vec<String>,
+}
+
+impl NumberMarks {
+    /// Those of these UTC months.
+    pub(crate) fn of_months(months: Vec<String>) -> Self {
+        let of_workspace = months.iter().map(|month| format!("month:{month}")).collect();
+        Self { months, of_workspace }
+    }
+}
+
 /// The last change of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastChange {
@@ -36,32 +53,26 @@ impl Scope {
         if campaigns.is_empty() || campaigns.len() > MAX_WATCHED { Self::Workspace } else { Self::Campaigns(campaigns) }
     }
 
-    /// The names of the marks of its numbers in these months.
-    fn marks(&self, months: &[String]) -> Vec<String> {
-        match self {
-            Self::Workspace => months.iter().map(|month| format!("month:{month}")).collect(),
-            Self::Campaigns(campaigns) => {
-                let of_campaign = |id: &Uuid| {
-                    let campaign = id.as_hyphenated().to_string();
-                    months.iter().map(move |month| format!("campaign:{campaign}:{month}"))
-                };
-                campaigns.iter().flat_map(of_campaign).collect()
-            }
-        }
-    }
-
-    /// The last change of its campaigns, their sources, and their numbers in these months.
+    /// The last change of its campaigns, their sources, and their numbers with these marks.
     pub(crate) async fn last_change(
         &self,
         snapshot: &mut Snapshot,
-        months: &[String],
+        marks: &NumberMarks,
     ) -> Result<LastChange, ReadError> {
-        let marks = self.marks(months);
         match self {
-            Self::Workspace => last_change_of_workspace(snapshot, &marks).await,
-            Self::Campaigns(campaigns) => last_change_of_campaigns(snapshot, &marks, campaigns).await,
+            Self::Workspace => last_change_of_workspace(snapshot, &marks.of_workspace).await,
+            Self::Campaigns(campaigns) => last_change_of_campaigns(snapshot, marks, campaigns).await,
         }
     }
+}
+
+/// The names of the marks of campaigns in these months.
+fn campaign_marks(campaigns: &[Uuid], months: &[String]) -> Vec<String> {
+    let of_campaign = |id: &Uuid| {
+        let campaign = id.as_hyphenated().to_string();
+        months.iter().map(move |month| format!("campaign:{campaign}:{month}"))
+    };
+    campaigns.iter().flat_map(of_campaign).collect()
 }
 
 async fn last_change_of_workspace(snapshot: &mut Snapshot, marks: &[String]) -> Result<LastChange, ReadError> {
@@ -90,9 +101,10 @@ async fn last_change_of_workspace(snapshot: &mut Snapshot, marks: &[String]) -> 
 
 async fn last_change_of_campaigns(
     snapshot: &mut Snapshot,
-    marks: &[String],
+    marks: &NumberMarks,
     campaigns: &[Uuid],
 ) -> Result<LastChange, ReadError> {
+    let of_campaigns = campaign_marks(campaigns, &marks.months);
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
     let last_change = sqlx::query_as!(
         LastChange,
@@ -102,7 +114,12 @@ async fn last_change_of_campaigns(
            )
            SELECT greatest(
                0,
-               (SELECT max(position) FROM read.scope_marks WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)),
+               -- Nothing touched the numbers of these campaigns in the ranges later than either of these.
+               least(
+                   coalesce((SELECT max(position) FROM read.scope_marks
+                             WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)), 0),
+                   coalesce((SELECT max(position) FROM read.scope_marks
+                             WHERE epoch = $1 AND workspace = $2 AND scope = ANY($6)), 0)),
                (SELECT max(position) FROM watched),
                -- OFFSET: by campaign, not backwards through all positions until one is met.
                (SELECT max(position) FROM (SELECT position FROM read.campaign_sources
@@ -112,9 +129,10 @@ async fn last_change_of_campaigns(
            (SELECT min(starts_at) FROM watched WHERE starts_at > $4) AS next_start"#,
         epoch,
         workspace,
-        marks,
+        &of_campaigns,
         now,
         campaigns,
+        &marks.of_workspace,
     )
     .fetch_one(snapshot.db())
     .await?;
@@ -125,7 +143,7 @@ async fn last_change_of_campaigns(
 mod tests {
     use uuid::Uuid;
 
-    use super::{MAX_WATCHED, Scope};
+    use super::{MAX_WATCHED, NumberMarks, Scope, campaign_marks};
 
     #[test]
     fn scope_of_many_campaigns_is_the_workspace() {
@@ -138,10 +156,10 @@ mod tests {
     #[test]
     fn names_scope_marks_as_the_projection_does() {
         let months = ["2026-11".to_owned(), "2026-12".to_owned()];
-        assert_eq!(Scope::Workspace.marks(&months), ["month:2026-11", "month:2026-12"]);
-        let campaign = Scope::Campaigns(vec![Uuid::from_u128(0xca01)]);
+        let of_workspace = NumberMarks::of_months(months.to_vec()).of_workspace;
+        assert_eq!(of_workspace, ["month:2026-11", "month:2026-12"]);
         assert_eq!(
-            campaign.marks(&months),
+            campaign_marks(&[Uuid::from_u128(0xca01)], &months),
             [
                 "campaign:00000000-0000-0000-0000-00000000ca01:2026-11",
                 "campaign:00000000-0000-0000-0000-00000000ca01:2026-12",

@@ -9,11 +9,14 @@
 //! | input | what it covers | queries that use it |
 //! | --- | --- | --- |
 //! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month of the ranges | reports (a) |
-//! | `read.scope_marks`, `month:<month>` | all numbers in those months | reports of more campaigns, dashboards |
+//! | `read.scope_marks`, `month:…`, `day:…`, `hour:…` | what was pushed in them, and totals of hours (c) | reports |
+//! | `read.scope_marks`, `date:<date>` | totals of days that state this date (c) | reports |
 //! | `read.campaigns`, the rows in scope | the campaigns and their own fields | all but activity and leaderboard |
 //! | `read.campaign_sources`, the rows in scope | when a source first fed a campaign | all but the leaderboard |
 //! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
 //! | `read.scope_marks`, `source:<id>` | definition, completeness and status of the watched sources | reports (b) |
+//! | `read.scope_marks`, `source:<id>:settings` | what settled sources are, and reopened | reports (d) |
+//! | `read.source_runs` | the first run that a settled source needed | reports (d) |
 //! | the last event of the parked parts | what the result lacks | reports, dashboards, pacing, leaderboard |
 //! | `read.checkpoints`, `calendar_position` | when the calendar was set | the workspace |
 //! | the position of the last revision | parts that were parked, retried or skipped | all |
@@ -22,6 +25,12 @@
 //! (a) Those of at most 100 campaigns; also dashboards, pacing and corrections.
 //!
 //! (b) Also dashboards, pacing, and campaigns filtered by source.
+//!
+//! (c) Of the workspace, in UTC, whatever the campaigns: of a range, its whole months, its whole days, and the hours at
+//! its ends. Of at most 100 campaigns, (a) counts where that is less. Also dashboards.
+//!
+//! (d) A source is settled in a report if all of its numbers there are final, or none is shown. Neither another run nor
+//! the clock changes what the report says of it. Also dashboards.
 //!
 //! The calendar of a report, and the time zone, stand in its canonical query, and so in the hash.
 //!
@@ -35,7 +44,7 @@
 //! | the ends of buckets of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
 //! | midnight in the query's zone, if its range lies from today | reports, dashboards |
 //! | the end of the last closed bucket, with `compare_elapsed` | reports, dashboards |
-//! | the deadlines of the watched sources: the end of a restatement horizon, a late run | reports, dashboards, pacing |
+//! | the deadlines of the watched sources: the end of a restatement horizon, a late run (d) | reports, pacing |
 //! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |
 //! | when retention dropped rows of the range | reports, dashboards, pacing, corrections |
 //! | the last refresh | leaderboard |

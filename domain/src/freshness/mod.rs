@@ -57,6 +57,9 @@ pub struct SourceFreshness {
     pub syncs: SourceSyncs,
     /// How the clock completes it, if it never says how far it is complete.
     pub self_completion: Option<SelfCompletion>,
+    /// Whether all of its numbers that are asked for are final. Then neither the clock nor another run changes what is
+    /// said of it.
+    pub is_settled: bool,
 }
 
 /// How late a source may be, and for how long it may restate.
@@ -141,6 +144,7 @@ impl SourceFreshness {
             unexpected: before.into_iter().chain(pauses).collect(),
             syncs,
             self_completion: None,
+            is_settled: false,
         }
     }
 
@@ -193,6 +197,9 @@ impl SourceFreshness {
     /// Its status.
     pub fn status(&self, now: DateTime<Utc>) -> SourceStatus {
         let SourceSyncs { last_started_at, last_completed_at, last_failed_at, complete_through, .. } = self.syncs;
+        if self.is_settled {
+            return SourceStatus::Ok;
+        }
         let last_ended_at = last_completed_at.max(last_failed_at);
         // `None` is before any instant, so a first run is in progress and a first failure is the last end.
         let underway = last_started_at > last_ended_at;
@@ -356,7 +363,7 @@ impl SourceFreshness {
 
     /// When the clock completes it further, makes it late, begins other terms, and ends it.
     fn transitions(&self) -> impl Iterator<Item = DateTime<Utc>> {
-        let completions = self.self_completion.into_iter();
+        let completions = self.self_completion.filter(|_| !self.is_settled).into_iter();
         let completions =
             completions.flat_map(|completion| completion.moves_at.into_iter().chain([completion.moved_at]));
         let terms = self.terms.iter().filter_map(|terms| terms.from);

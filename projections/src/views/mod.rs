@@ -27,7 +27,7 @@ use crate::engine::{Projection, View};
 /// The core projection: the tables that readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 8,
+    version: 9,
     tables: &[
         "workspaces",
         "campaigns",

@@ -6,16 +6,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::bucket::Bucket;
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::observation::ObservationsRecorded;
 use domain::statement::StatementsRecorded;
+use domain::sync::SyncEvent;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
 use super::observed::{Month, ObservedMonths};
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
+
+const SECONDS_PER_HOUR: i64 = 3_600;
 
 #[derive(Debug, Default)]
 pub(super) struct ScopeMarks {
@@ -32,9 +36,17 @@ pub(super) struct ScopeMarks {
 enum Scope {
     Workspace,
     Month(Month),
+    /// A UTC day of what is pushed, and of totals of hours.
+    Day(NaiveDate),
+    /// A UTC hour of it, by its number since 1970.
+    Hour(i64),
+    /// The date of totals of days.
+    Date(NaiveDate),
     Campaign(CampaignId),
     CampaignMonth(CampaignId, Month),
     Source(SourceId),
+    /// What a source is, and to where it took its completeness back.
+    SourceSettings(SourceId),
 }
 
 impl fmt::Display for Scope {
@@ -42,9 +54,16 @@ impl fmt::Display for Scope {
         match self {
             Self::Workspace => f.write_str("workspace"),
             Self::Month(month) => write!(f, "month:{month}"),
+            Self::Day(day) => write!(f, "day:{day}"),
+            Self::Hour(hour) => match DateTime::from_timestamp(hour * SECONDS_PER_HOUR, 0) {
+                Some(start) => write!(f, "hour:{}", start.format("%Y-%m-%dT%H")),
+                None => write!(f, "hour:{hour}"),
+            },
+            Self::Date(date) => write!(f, "date:{date}"),
             Self::Campaign(campaign) => write!(f, "campaign:{campaign}"),
             Self::CampaignMonth(campaign, month) => write!(f, "campaign:{campaign}:{month}"),
             Self::Source(source) => write!(f, "source:{source}"),
+            Self::SourceSettings(source) => write!(f, "source:{source}:settings"),
         }
     }
 }
@@ -55,7 +74,10 @@ impl View for ScopeMarks {
         match &recorded.event {
             Event::Workspace(_) => {}
             Event::Campaign(_) => self.mark(recorded, Scope::Campaign(recorded.campaign()?)),
-            Event::Source(event) => self.mark(recorded, Scope::Source(event.source())),
+            Event::Source(event) => self.mark(recorded, Scope::SourceSettings(event.source())),
+            Event::Sync(event @ SyncEvent::SyncReopened { .. }) => {
+                self.mark(recorded, Scope::SourceSettings(event.source()));
+            }
             Event::Sync(event) => self.mark(recorded, Scope::Source(event.source())),
             Event::Observations(batch) => self.mark_observations(recorded, batch)?,
             Event::Statements(batch) => self.mark_statements(recorded, batch)?,
@@ -130,7 +152,19 @@ impl ScopeMarks {
                     mark(workspace, Scope::Campaign(campaign), position);
                     mark(workspace, Scope::Month(month), position);
                 }
-                Scope::Workspace | Scope::Month(_) | Scope::Campaign(_) | Scope::Source(_) => {}
+                Scope::Hour(hour) => {
+                    let start = DateTime::from_timestamp(hour * SECONDS_PER_HOUR, 0);
+                    if let Some(start) = start {
+                        mark(workspace, Scope::Day(start.date_naive()), position);
+                    }
+                }
+                Scope::SourceSettings(source) => mark(workspace, Scope::Source(source), position),
+                Scope::Workspace
+                | Scope::Month(_)
+                | Scope::Day(_)
+                | Scope::Date(_)
+                | Scope::Campaign(_)
+                | Scope::Source(_) => {}
             }
         }
         all
@@ -141,10 +175,17 @@ impl ScopeMarks {
         recorded: &EventEnvelope<'_>,
         batch: &ObservationsRecorded,
     ) -> Result<(), ApplyError> {
-        // A 15-minute UTC bucket lies in one UTC month, the one of every instant in it.
+        // A 15-minute UTC bucket lies in one UTC hour and month, those of every instant in it.
         for &(campaign, month) in self.months.of(batch)? {
             let scope = Scope::CampaignMonth(campaign, month);
             self.marks.insert((recorded.workspace, scope), recorded.position);
+        }
+        let mut last = None;
+        for observation in &batch.observations {
+            let hour = observation.occurred_at.timestamp().div_euclid(SECONDS_PER_HOUR);
+            if last.replace(hour) != Some(hour) {
+                self.marks.insert((recorded.workspace, Scope::Hour(hour)), recorded.position);
+            }
         }
         Ok(())
     }
@@ -153,6 +194,7 @@ impl ScopeMarks {
         let mut marked = None;
         for statement in &batch.statements {
             let span = statement.bucket.resolve(batch.grain, batch.time_zone)?;
+            self.mark_stated_time(recorded, statement.bucket, (span.start, span.end));
             // A bucket is at most a day long, so it touches the months of its first and its last instant.
             let months = (Month::of(span.start), Month::of(span.end - TimeDelta::microseconds(1)));
             if marked != Some((statement.campaign, months)) {
@@ -162,5 +204,21 @@ impl ScopeMarks {
             }
         }
         Ok(())
+    }
+
+    /// Totals of days are read by the date that they state, others by their instants.
+    fn mark_stated_time(
+        &mut self,
+        recorded: &EventEnvelope<'_>,
+        bucket: Bucket,
+        (start, end): (DateTime<Utc>, DateTime<Utc>),
+    ) {
+        if let Bucket::Day(date) = bucket {
+            return self.mark(recorded, Scope::Date(date));
+        }
+        let hour = |instant: DateTime<Utc>| instant.timestamp().div_euclid(SECONDS_PER_HOUR);
+        for hour in hour(start)..=hour(end - TimeDelta::microseconds(1)) {
+            self.mark(recorded, Scope::Hour(hour));
+        }
     }
 }

@@ -378,10 +378,16 @@ async fn marks_every_touched_scope(options: PgPoolOptions, connect: PgConnectOpt
             mark(format!("campaign:{two}"), 6),
             mark(format!("campaign:{two}:2026-12"), 6),
             mark(format!("campaign:{two}:2027-01"), 6),
+            mark("date:2027-01-01".into(), 6),
+            mark("day:2026-11-30".into(), 4),
+            mark("day:2026-12-01".into(), 5),
+            mark("hour:2026-11-30T23".into(), 4),
+            mark("hour:2026-12-01T00".into(), 5),
             mark("month:2026-11".into(), 4),
             mark("month:2026-12".into(), 6),
             mark("month:2027-01".into(), 6),
             mark(format!("source:{from}"), 7),
+            mark(format!("source:{from}:settings"), 3),
             mark("workspace".into(), 7),
         ])
     );

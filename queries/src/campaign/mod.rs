@@ -18,7 +18,7 @@ use crate::database::defaults::WorkspaceDefaults;
 use crate::database::model_head::HeadContext;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::Scope;
+use crate::last_change::{NumberMarks, Scope};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
 use crate::result::{ResultMeta, TypedResult};
@@ -164,7 +164,7 @@ impl Campaign {
 
 pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<CampaignRow>>, ReadError> {
     let Some(row) = find(snapshot, id).await? else { return Ok(None) };
-    let last_change = Scope::Campaigns(vec![id]).last_change(snapshot, &[]).await?;
+    let last_change = Scope::Campaigns(vec![id]).last_change(snapshot, &NumberMarks::default()).await?;
     let version = snapshot.version(last_change.position, last_change.last_start).await?;
     let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: row }))

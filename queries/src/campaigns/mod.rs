@@ -13,7 +13,7 @@ use crate::campaign::{Campaign, MODEL};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
-use crate::last_change::Scope;
+use crate::last_change::{NumberMarks, Scope};
 use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
@@ -81,9 +81,10 @@ pub enum SortBy {
 pub struct Field(usize);
 
 /// The members of a campaign.
-pub const FIELDS: [&str; 15] = [
+pub const FIELDS: [&str; 16] = [
     "campaign_id",
     "version",
+    "etag",
     "name",
     "status",
     "channels",
@@ -133,7 +134,7 @@ pub struct NamedSources {
 }
 
 pub(crate) async fn probe(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<Probe<NamedSources>, ReadError> {
-    let last_change = Scope::Workspace.last_change(snapshot, &[]).await?;
+    let last_change = Scope::Workspace.last_change(snapshot, &NumberMarks::default()).await?;
     let (sources_position, named) = named_sources(snapshot, query).await?;
     let version = snapshot.version(last_change.position.max(sources_position), last_change.last_start).await?;
     let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));

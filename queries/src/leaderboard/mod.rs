@@ -151,7 +151,7 @@ pub(crate) async fn probe(
         let range = FreshnessRange { span: board.range, grain: query_grain, edges: &edges };
         sources::freshness(&expected, &measures, parked, &range, as_of, as_of)
     });
-    let complete_through = sources::complete_through(&expected, &measures, query_grain);
+    let complete_through = sources::complete_through(&expected, &measures, query_grain, board.range.1);
     let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
     let version = consistent.snapshot.version_of(revision, board.position.max(parked.last()), board.as_of).await?;
     let epoch = board.epoch;

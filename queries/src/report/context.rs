@@ -19,16 +19,18 @@ use super::filter::parts::{
     DisjointPart, InclusionSet, TooManyParts, admitted_campaigns, listed_campaigns, may_match_source, partition,
 };
 use super::lookups;
+use super::marks::FINE_MARKS_SINCE;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
 use super::range::{ReportRange, plan_ranges};
 use super::rollup::RollupChoice;
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
+use super::settled::SettledSources;
 use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
 use super::sum::Sum;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::Scope;
+use crate::last_change::{NumberMarks, Scope};
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
 use crate::sources::{self, Freshness, FreshnessRange, PeriodId, Source, SourcePeriods, Sources, periods_of};
@@ -72,7 +74,7 @@ pub(crate) async fn prepare(
     let all_sources = Arc::clone(&shared.sources);
     let whole = compared.as_ref().map_or_else(|| plan.range(), |compared| plan.range().and(compared.range()));
     let is_admitted = |source: &Source| may_match_source(&query.filters, source);
-    let sources = sources::cut(&all_sources, &whole, is_admitted, Coverage::is_by_cell(&query.measures));
+    let mut sources = sources::cut(&all_sources, &whole, is_admitted, Coverage::is_by_cell(&query.measures));
     let parts = parts(snapshot, &query.filters, &sources).await?;
     let campaigns = admitted_campaigns(&parts, &query.filters);
     // Where one part admits all campaigns, others may still name some.
@@ -83,8 +85,9 @@ pub(crate) async fn prepare(
     let coverage = Coverage::of(query, &sources);
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
-    let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
-    let last_change = shared.last_change(snapshot, &scope, months.into_iter().collect()).await?;
+    let has_fine_marks = shared.limits.version >= FINE_MARKS_SINCE;
+    let marks = NumberMarks::of(plans(), has_fine_marks);
+    let last_change = shared.last_change(snapshot, &scope, marks).await?;
     // A filter by name or channel may match a source that is registered later.
     let by_source = query.filters.is_by_source();
     let by_status = !query.filters.statuses().is_empty();
@@ -101,13 +104,28 @@ pub(crate) async fn prepare(
         }
         Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
     };
-    let sources_position = watched.iter().map(|source| source.last_position).max().unwrap_or(0);
-    let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
-    let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
     let is_expected = |source: &&Source| {
         let id = source.period_id();
         awaited_sources.contains(&id) || contributing_sources.contains(&id) && states_any(source, &plan)
     };
+    // Numbers of elapsed buckets follow from how far sources are complete.
+    let may_settle = has_fine_marks && !query.compare_elapsed;
+    let plans_of_ranges: Vec<_> = plans().filter(|_| may_settle).collect();
+    let about = ResourceScope::numbers(campaigns.iter().flatten().copied());
+    let unparked = watched.iter().copied().filter(|source| snapshot.parked.events_of(source.id, &about) == 0);
+    let unparked: Vec<&Source> = unparked.collect();
+    let settled = SettledSources::of(&unparked, &sources, is_expected, &plans_of_ranges, snapshot.now);
+    for source in sources.values_mut().filter(|source| settled.contains(source.id)) {
+        source.freshness.is_settled = true;
+    }
+    let settled_position = settled.last_run(snapshot, &sources, &plans_of_ranges).await?;
+    let position_of = |source: &&Source| {
+        if settled.contains(source.id) { source.settings_position } else { source.last_position }
+    };
+    let sources_position = watched.iter().map(position_of).max().unwrap_or(0).max(settled_position);
+    let deadlines: Vec<SourceFreshness> = watched.iter().filter_map(|source| settled.freshness_of(source)).collect();
+    let deadlines: Vec<&SourceFreshness> = deadlines.iter().collect();
+    let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
     let expected = sources.values().filter(is_expected);
     let expected: Vec<_> =
         expected.filter(|source| source.is_asked_about(plan.range().span, plan.query_grain)).collect();
@@ -280,7 +298,8 @@ impl ReportContext {
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
         let plan = &self.own.plan;
-        let through = sources::complete_through(&self.authoritative_sources(plan), &plan.measures, plan.query_grain);
+        let (sources, end) = (self.authoritative_sources(plan), plan.calendar.end());
+        let through = sources::complete_through(&sources, &plan.measures, plan.query_grain, end);
         through.filter(|_| !self.is_unsettled())
     }
 

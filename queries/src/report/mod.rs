@@ -24,6 +24,7 @@ mod fill; // rows for cells without numbers
 pub mod filter; // which numbers count
 mod load; // one report, from its query to its rows
 pub(crate) mod lookups; // names, statuses, restatements and overlaps
+mod marks; // what bounds when the numbers of a range were last touched
 pub(crate) mod measure_values; // the values of one row
 mod order; // sorting and pages
 pub(crate) mod partial; // warnings about what ratios do not cover
@@ -34,6 +35,7 @@ pub mod request; // the request as it was sent
 pub(crate) mod rollup; // which table of sums is read, and what it keeps
 pub mod row; // rows one by one, as they are written
 pub(crate) mod rows; // from sums to rows
+mod settled; // sources of which every number is final
 mod snapshot_lookups; // what the reports of a snapshot have in common
 mod sum; // one sum and its key
 #[cfg(test)]

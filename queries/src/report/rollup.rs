@@ -58,6 +58,8 @@ pub(crate) struct RetentionBound {
 /// The limits of the rows of an epoch.
 #[derive(Debug, Default)]
 pub(crate) struct EpochLimits {
+    /// The version of the projection that built it.
+    pub version: i32,
     /// How many values of a dimension are kept per campaign and source.
     pub dimension_values: i32,
     /// By table.
@@ -84,7 +86,7 @@ impl EpochLimits {
     pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Self, ReadError> {
         let epoch = snapshot.epoch;
         let rows = sqlx::query!(
-            r#"SELECT e.dimension_values, r.table_name AS "table_name?", r.before AS "before?",
+            r#"SELECT e.version, e.dimension_values, r.table_name AS "table_name?", r.before AS "before?",
                       r.changed_at AS "changed_at?"
                FROM read.epochs e LEFT JOIN read.epoch_retention r USING (projection, epoch)
                WHERE e.projection = $1 AND e.epoch = $2"#,
@@ -95,7 +97,7 @@ impl EpochLimits {
         .await?;
         let mut limits = Self::default();
         for row in rows {
-            limits.dimension_values = row.dimension_values;
+            (limits.version, limits.dimension_values) = (row.version, row.dimension_values);
             if let (Some(table), Some(before), Some(changed_at)) = (row.table_name, row.before, row.changed_at) {
                 limits.kept.push((table, RetentionBound { before, changed_at }));
             }

@@ -10,15 +10,15 @@ use super::expected::CampaignChannels;
 use super::rollup::EpochLimits;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::{LastChange, Scope};
+use crate::last_change::{LastChange, NumberMarks, Scope};
 use crate::sources::{self, Sources};
 
 /// What the reports of a snapshot have in common, looked up once.
 pub(crate) struct SnapshotLookups {
     pub(super) sources: Arc<Sources>,
     pub(super) limits: EpochLimits,
-    /// By scope and months.
-    last_changes: HashMap<(Scope, Vec<String>), LastChange>,
+    /// By scope and marks of numbers.
+    last_changes: HashMap<(Scope, NumberMarks), LastChange>,
     pub(super) campaign_channels: CampaignChannels,
     /// By the campaigns.
     sources_by_campaign: HashMap<Vec<Uuid>, SourcesByCampaign>,
@@ -43,13 +43,13 @@ impl SnapshotLookups {
         &mut self,
         snapshot: &mut Snapshot,
         scope: &Scope,
-        months: Vec<String>,
+        marks: NumberMarks,
     ) -> Result<LastChange, ReadError> {
-        Ok(match self.last_changes.entry((scope.clone(), months)) {
+        Ok(match self.last_changes.entry((scope.clone(), marks)) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
-                let (scope, months) = unknown.key();
-                let last_change = scope.last_change(snapshot, months).await?;
+                let (scope, marks) = unknown.key();
+                let last_change = scope.last_change(snapshot, marks).await?;
                 *unknown.insert(last_change)
             }
         })

@@ -40,6 +40,9 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   greatest(m.position, 0, (
                       SELECT max(c.position) FROM read.source_measures c
                       WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id)) AS "mark!",
+                  greatest(n.position, 0, (
+                      SELECT max(c.position) FROM read.source_measures c
+                      WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id)) AS "settings_mark!",
                   f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
            LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
@@ -49,6 +52,10 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                SELECT position FROM read.scope_marks
                WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id LIMIT 1
            ) m ON true
+           LEFT JOIN LATERAL (
+               SELECT position FROM read.scope_marks
+               WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id || ':settings' LIMIT 1
+           ) n ON true
            LEFT JOIN LATERAL (
                SELECT true AS feeds FROM read.campaign_sources
                WHERE epoch = $1 AND workspace = $2 AND source_id = s.source_id ORDER BY campaign_id LIMIT 1
@@ -88,6 +95,9 @@ pub struct SourceRow {
     /// Grain and zone of each.
     cuts: Vec<String>,
     mark: i64,
+    /// The leaderboard does not have it, because no version of it rests on it.
+    #[serde(default)]
+    settings_mark: i64,
     feeds: bool,
 }
 
@@ -122,6 +132,7 @@ impl SourceRow {
             stated: stated.collect::<Result<_, _>>()?,
             stated_grains: self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?,
             last_position: self.mark,
+            settings_position: self.settings_mark,
             has_data: self.feeds,
         })
     }

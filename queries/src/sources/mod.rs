@@ -38,6 +38,8 @@ pub struct Source {
     pub stated_grains: Vec<StatedGrain>,
     /// The position of the last event that touched it.
     pub last_position: i64,
+    /// The position of the last event that changed what it is or states, or took its completeness back.
+    pub settings_position: i64,
     /// Whether it feeds any campaign.
     pub has_data: bool,
 }
@@ -174,6 +176,19 @@ impl Source {
         watermarks.within(from, until)
     }
 
+    /// Whether all of its numbers of these measures in a range are there, and final.
+    pub(crate) fn is_final_within(
+        &self,
+        measures: &BTreeSet<Measure>,
+        span: (DateTime<Utc>, DateTime<Utc>),
+        grain: QueryGrain,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let watermarks = self.watermarks(measures, grain, now);
+        let is_final = freshness::state(span, now, &[&watermarks]) == Finality::Final;
+        is_final && freshness::first_incomplete(span, &[&watermarks]).is_none()
+    }
+
     /// Whether any of a span of a query's time is of its period.
     pub(crate) fn is_asked_about(
         &self,
@@ -205,13 +220,18 @@ fn freshness_body(
 ) -> Option<SourceFreshnessBody> {
     let Source { definition, freshness, .. } = periods.first()?;
     let vouched: BTreeSet<_> = periods.iter().flat_map(|source| source.vouched_measures(measures)).collect();
+    // What is beyond the range says nothing of its numbers. Of a settled source all of the range is final, also where
+    // the source's own days end before the range does.
+    let within_range = |through: Option<DateTime<Utc>>| {
+        if freshness.is_settled { Some(end) } else { through.map(|through| through.min(end)) }
+    };
     Some(SourceFreshnessBody {
         source: definition.name.clone(),
         role: role_in(periods, measures).name(),
         status: freshness.status(now).name(),
-        complete_through: freshness.syncs.complete_through,
+        complete_through: within_range(freshness.syncs.complete_through),
         // What waits may lie anywhere before.
-        final_through: freshness.final_through(&vouched, boundary).filter(|_| parked == 0),
+        final_through: within_range(freshness.final_through(&vouched, boundary).filter(|_| parked == 0)),
         not_reread_since: freshness.not_reread_since(&vouched, (Some(start), end), boundary),
         parked,
     })
@@ -307,18 +327,20 @@ pub(crate) fn freshness(
     }
 }
 
-/// The instant through which every deciding source is complete; `None` when one never said, or none decides.
+/// The instant up to the end of a range through which every deciding source is complete; `None` when one never said, or
+/// none decides.
 pub(crate) fn complete_through(
     expected: &[&Source],
     measures: &BTreeSet<Measure>,
     (granularity, time_zone): QueryGrain,
+    end: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let deciding = expected.iter().filter(|source| !source.counted_among(measures).is_empty());
     let through = deciding.map(|source| {
         let through = source.freshness.syncs.complete_through?;
         Some(source.zone_alignment(granularity, time_zone).to_query_time(through))
     });
-    through.min().flatten()
+    through.min().flatten().map(|through| through.min(end))
 }
 
 /// The name of each source of a workspace, by id.

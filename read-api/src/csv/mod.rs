@@ -131,6 +131,7 @@ fn campaign(lines: &mut Lines, query: &CampaignsQuery, row: &Campaign) -> Result
         match field.name() {
             "campaign_id" => lines.plain(row.campaign_id)?,
             "version" => lines.plain(row.version)?,
+            "etag" => lines.text(&row.etag)?,
             "name" => lines.text(&row.name)?,
             "status" => lines.text(row.status.name())?,
             "channels" => lines.list(&row.channels)?,

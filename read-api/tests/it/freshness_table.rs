@@ -183,12 +183,18 @@ impl Cell {
         let read_at = if read_early { Some(underway) } else { started.or(completed) };
         let read_at = if self.kind == Push { Some(as_of) } else { read_at.map(minute) };
         let final_through = through.zip(read_at).map(|(through, at)| through.min(at - TimeDelta::seconds(HORIZON_S)));
+        // Nothing beyond the day is told, and of a source whose numbers of it are final nothing else.
+        let end = minute(0);
+        let is_final = state == "final";
+        let within = |through: Option<DateTime<Utc>>| {
+            if is_final { Some(end) } else { through.map(|through| through.min(end)) }
+        };
         let mut source = json!({
             "source": format!("source {}", self.n),
             "role": "primary",
-            "status": self.case.status,
-            "complete_through": through.map(text),
-            "final_through": final_through.filter(|_| !self.is_parked).map(text),
+            "status": if is_final { "ok" } else { self.case.status },
+            "complete_through": within(through).map(text),
+            "final_through": within(final_through.filter(|_| !self.is_parked)).map(text),
             "parked": i32::from(self.is_parked),
         });
         if read_early && time == 2 {
@@ -210,7 +216,7 @@ impl Cell {
         assert_eq!(reply.warnings(), if self.is_parked { vec!["parked"] } else { vec![] }, "{cell}");
         let more = match through {
             _ if self.is_parked => ", parked=1".to_owned(),
-            Some(through) => format!(", complete_through=@{}", through.timestamp()),
+            Some(through) => format!(", complete_through=@{}", through.min(end).timestamp()),
             None => String::new(),
         };
         let header = format!("state={state}, lag=0.000{more}");

@@ -121,7 +121,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
               "status": "ok"
             },
             {
-              "complete_through": "2026-11-22T11:00:00Z",
+              "complete_through": "2026-11-22T00:00:00Z",
               "final_through": "2026-11-19T00:00:00Z",
               "parked": 0,
               "role": "primary",

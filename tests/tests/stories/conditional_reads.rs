@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use platform::clock::Clock as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
-use tests::{Fill, TestSystem};
+use tests::{Caller, Fill, TestSystem};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
@@ -61,4 +61,112 @@ async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
     let (path, tag, _) = &tags[0];
     acme.get_if_none_match(path, tag).await.expect(200);
     restarted.stop().await;
+}
+
+/// What a dashboard polls: a report of closed days in a zone, of all, of one campaign, or of one source.
+async fn closed_days(acme: &Caller, zone: &str, filters: &Value, group_by: &[&str]) -> String {
+    let report = json!({
+        "measures": ["clicks", "spend"], "date_from": "2026-11-01", "date_to": "2026-11-19", "granularity": "day",
+        "time_zone": zone, "filters": filters, "group_by": group_by
+    });
+    acme.post_read("/v1/reports", &report).await.expect(200).header("content-location")
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn report_of_closed_days_keeps_its_etag_while_today_is_counted(pool: PgPool) {
+    let system = TestSystem::start(&pool, "2026-11-20T21:00:00Z").await;
+    let acme = system.workspace("acme").await;
+    acme.push_source("tracker").await;
+    let account = json!({
+        "name": "ads", "channel": "paid_search", "kind": "pull", "role": "primary", "time_zone": "Asia/Tokyo",
+        "currency": "EUR", "expected_delay_s": 900, "restatement_horizon_s": 3600
+    });
+    acme.post("/v1/sources", &account).await.expect(201);
+    let campaigns = [acme.campaign("Winter").await, acme.campaign("Spring").await];
+    let state = async |day: &str, micros: u32| {
+        let stated = campaigns.iter().map(
+            |campaign| json!({ "campaign_id": campaign, "bucket": day, "measures": { "spend": format!("{micros}") } }),
+        );
+        let batch = json!({
+            "source": "ads", "grain": "day", "time_zone": "Asia/Tokyo", "statements": stated.collect::<Vec<_>>()
+        });
+        acme.post("/v1/statements", &batch).await.expect(200);
+    };
+    let observe = async |id: u32, at: &str| {
+        let items = campaigns.iter().enumerate().map(|(n, campaign)| {
+            json!({ "id": format!("{id}-{n}"), "campaign_id": campaign, "type": "click", "occurred_at": at })
+        });
+        let batch = json!({ "source": "tracker", "observations": items.collect::<Vec<_>>() });
+        assert_eq!(acme.post("/v1/observations", &batch).await.expect(200).body["accepted"], 2);
+    };
+    let sync = async |source: &str, through: &str| {
+        let run = json!({ "status": "completed", "complete_through": through });
+        acme.post(&format!("/v1/sources/{source}/syncs"), &run).await.expect(200);
+    };
+    for (n, day) in ["2026-11-14", "2026-11-18"].into_iter().enumerate() {
+        state(day, 10).await;
+        observe(u32::try_from(n).unwrap(), &format!("{day}T12:00:00Z")).await;
+    }
+    observe(2, "2026-11-20T20:00:00Z").await;
+    sync("ads", "2026-11-20T15:00:00Z").await;
+    sync("tracker", "2026-11-20T20:00:00Z").await;
+    acme.caught_up().await;
+
+    let paths = [
+        closed_days(&acme, "Europe/Berlin", &json!({}), &[]).await,
+        closed_days(&acme, "America/New_York", &json!({ "campaign_id": [campaigns[0]] }), &[]).await,
+        closed_days(&acme, "Asia/Kolkata", &json!({}), &["source"]).await,
+    ];
+    let elsewhere = system.second_process().await;
+    let readers = [acme.clone(), acme.on(elsewhere.addresses())];
+    let mut tags = Vec::new();
+    for path in &paths {
+        let answer = acme.get(path).await.expect(200);
+        assert_eq!(answer.body["meta"]["freshness"]["state"], "final", "{}", answer.body);
+        tags.push((path, answer.header("etag"), answer.body));
+    }
+    for poll in 0..23 {
+        observe(100 + poll, "2026-11-20T20:30:00Z").await;
+        if poll == 12 {
+            // Complete beyond the range already: nothing that the answers show changes.
+            system.clock.advance(TimeDelta::hours(4));
+            sync("ads", "2026-11-20T23:00:00Z").await;
+            sync("tracker", "2026-11-21T00:45:00Z").await;
+            state("2026-11-20", poll).await;
+        }
+        acme.caught_up().await;
+        for (path, tag, _) in &tags {
+            for reader in &readers {
+                reader.get_if_none_match(path, tag).await.expect(304);
+            }
+        }
+    }
+    // A tag that holds means the same body, also in a process that has not computed it before.
+    let third = system.second_process().await;
+    for (path, tag, body) in &tags {
+        let answer = acme.on(third.addresses()).get(path).await.expect(200);
+        assert_eq!((&answer.header("etag"), &answer.body), (tag, body));
+    }
+
+    // A late click of a closed day moves what shows it, and nothing else.
+    observe(900, "2026-11-18T12:00:00Z").await;
+    acme.caught_up().await;
+    for (path, tag, _) in &tags {
+        acme.get_if_none_match(path, tag).await.expect(200);
+    }
+    // So does a restated day, and completeness that is taken back.
+    let tag = async |path: &str| acme.get(path).await.expect(200).header("etag");
+    let before = tag(&paths[0]).await;
+    state("2026-11-19", 40).await;
+    acme.caught_up().await;
+    let restated = tag(&paths[0]).await;
+    let reopened = json!({ "status": "reopened", "complete_through": "2026-11-10T15:00:00Z" });
+    acme.post("/v1/sources/ads/syncs", &reopened).await.expect(200);
+    acme.caught_up().await;
+    let answer = acme.get(&paths[0]).await.expect(200);
+    assert_eq!(answer.body["meta"]["freshness"]["state"], "provisional");
+    assert!(before != restated && restated != answer.header("etag"));
+    for process in [third, elsewhere, system] {
+        process.stop().await;
+    }
 }

@@ -43,7 +43,7 @@ fn defaults() -> RequestDefaults {
 }
 
 /// The canonical query of a valid request.
-fn query(request: Value) -> ReportQuery {
+pub(super) fn query(request: Value) -> ReportQuery {
     let request: ReportRequest = serde_json::from_value(request).unwrap();
     request.canonical(defaults(), DataState::All).unwrap().0
 }
@@ -83,6 +83,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         stated: BTreeSet::new(),
         stated_grains: Vec::new(),
         last_position: 0,
+        settings_position: 0,
         has_data: true,
     }
 }

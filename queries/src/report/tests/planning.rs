@@ -99,6 +99,7 @@ fn chooses_the_rollup_that_is_kept_longest() {
         (table.to_owned(), RetentionBound { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
     };
     let limits = EpochLimits {
+        version: 1,
         dimension_values: 1_000,
         kept: vec![limit("rollup_15m", "2026-06-01T00:00:00Z"), limit("rollup_daily", "2026-02-01T00:00:00Z")],
     };

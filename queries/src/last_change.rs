@@ -81,7 +81,10 @@ async fn last_change_of_workspace(snapshot: &mut Snapshot, marks: &[String]) -> 
         LastChange,
         r#"SELECT greatest(
                0,
-               (SELECT max(position) FROM read.scope_marks WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)),
+               -- LIMIT: each mark is looked up by itself, however many there are.
+               (SELECT max(m.position) FROM unnest($3::text[]) n (scope)
+                CROSS JOIN LATERAL (SELECT position FROM read.scope_marks
+                                    WHERE epoch = $1 AND workspace = $2 AND scope = n.scope LIMIT 1) m),
                (SELECT max(position) FROM read.campaigns WHERE epoch = $1 AND workspace = $2),
                (SELECT max(position) FROM read.campaign_sources WHERE epoch = $1 AND workspace = $2)
            ) AS "position!",
@@ -118,8 +121,11 @@ async fn last_change_of_campaigns(
                least(
                    coalesce((SELECT max(position) FROM read.scope_marks
                              WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)), 0),
-                   coalesce((SELECT max(position) FROM read.scope_marks
-                             WHERE epoch = $1 AND workspace = $2 AND scope = ANY($6)), 0)),
+                   -- LIMIT: each mark is looked up by itself, however many there are.
+                   coalesce((SELECT max(m.position) FROM unnest($6::text[]) n (scope)
+                             CROSS JOIN LATERAL (SELECT position FROM read.scope_marks
+                                                 WHERE epoch = $1 AND workspace = $2 AND scope = n.scope LIMIT 1) m),
+                            0)),
                (SELECT max(position) FROM watched),
                -- OFFSET: by campaign, not backwards through all positions until one is met.
                (SELECT max(position) FROM (SELECT position FROM read.campaign_sources

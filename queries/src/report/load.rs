@@ -288,7 +288,7 @@ impl ReportContext {
         let stating = warnings::may_overlap(stating);
         let measures: BTreeSet<_> = stating.keys().copied().collect();
         let stating: BTreeSet<_> = stating.into_values().flatten().collect();
-        let (mut overlaps, range) = (BTreeSet::new(), self.own.plan.range().span);
+        let (mut overlaps, range) = (BTreeSet::new(), self.own.plan.range());
         // Two parts may admit different sources of one campaign.
         for (index, part) in self.parts.iter().enumerate() {
             for other in self.parts.iter().skip(index) {
@@ -297,9 +297,10 @@ impl ReportContext {
                     continue;
                 }
                 let ids = part.sources.union(&other.sources).filter(|id| stating.contains(id)).copied().collect();
-                for (span, periods) in sources::segments(&ids, &self.sources, range) {
+                for (span, periods) in sources::segments(&ids, &self.sources, range.span) {
                     let sources: Vec<_> = periods.keys().copied().collect();
-                    let found = lookups::overlaps(snapshot, (span, self.own.finest()), &campaigns, &sources, &measures);
+                    let segment = (range.part(span, query.time_zone), self.own.finest());
+                    let found = lookups::overlaps(snapshot, segment, &campaigns, &sources, &measures);
                     overlaps.extend(found.await?.into_iter().map(|(measure, sources)| {
                         (measure, sources.iter().filter_map(|id| periods.get(id).copied()).collect())
                     }));

@@ -14,7 +14,7 @@ use super::plan::Plan;
 use super::rows::{Row, RowKey};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::sources::{PeriodId, Source, SourcePeriods};
+use crate::sources::{DateRange, PeriodId, Source, SourcePeriods};
 
 /// The names of these campaigns.
 pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, ReadError> {
@@ -206,7 +206,10 @@ macro_rules! stating {
                SELECT s.campaign_id, s.source_id, s.measure
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2
-                 AND s.bucket_start >= $6 - interval '2 days' AND s.bucket_start < $7 AND s.bucket_end > $6
+                 -- A day counts by its date, which may begin a day before the range or after it.
+                 AND s.bucket_start >= $6 - interval '2 days' AND s.bucket_start < $7 + interval '2 days'
+                 AND CASE WHEN s.bucket_date IS NULL THEN s.bucket_start < $7 AND s.bucket_end > $6
+                          ELSE s.bucket_date BETWEEN $9 AND $10 END
                  AND s.source_id = ANY($3) AND s.measure = ANY($5) AND s.value IS NOT NULL
                  AND ($4::uuid[] IS NULL OR s.campaign_id = ANY($4))
                  AND ($8::uuid[] IS NULL OR s.campaign_id <> ALL($8))
@@ -220,10 +223,10 @@ macro_rules! stating {
     };
 }
 
-/// The sources that state the same measure of the same campaign within a span of time.
+/// The sources that state the same measure of the same campaign within a range.
 pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
-    ((start, end), grain): ((DateTime<Utc>, DateTime<Utc>), Grain),
+    (range, grain): (DateRange, Grain),
     campaigns: &InclusionSet<Uuid>,
     sources: &[Uuid],
     measures: &BTreeSet<Measure>,
@@ -232,22 +235,23 @@ pub(crate) async fn overlaps(
         return Ok(Vec::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let DateRange { span: (start, end), dates: (first, last) } = range;
     let (only, except) = campaigns.lists();
     let (only, except) = (only.as_deref(), except.as_deref());
     let measures: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
     let rows = match grain {
         Grain::QuarterHour => {
-            stating!("read.rollup_15m", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_15m", epoch, workspace, sources, only, &measures, start, end, except, first, last)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Hour => {
-            stating!("read.rollup_hourly", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_hourly", epoch, workspace, sources, only, &measures, start, end, except, first, last)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Day => {
-            stating!("read.rollup_daily", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_daily", epoch, workspace, sources, only, &measures, start, end, except, first, last)
                 .fetch_all(snapshot.db())
                 .await?
         }

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
-use domain::bucket::DayStart;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::bucket::{DayStart, local_date};
 use domain::freshness::ZoneAlignment;
 use domain::source::{DatedDefinition, SourceDefinition};
+use domain::zone::Zone;
 use uuid::Uuid;
 
 use super::{Source, Sources};
@@ -50,6 +51,12 @@ impl DateRange {
             span: (self.span.0.min(other.span.0), self.span.1.max(other.span.1)),
             dates: (self.dates.0.min(other.dates.0), self.dates.1.max(other.dates.1)),
         }
+    }
+
+    /// The part of it between two instants: its dates are those of the zone.
+    pub(crate) fn part(self, span: (DateTime<Utc>, DateTime<Utc>), zone: Zone) -> Self {
+        let (first, last) = (local_date(span.0, zone), local_date(span.1 - TimeDelta::nanoseconds(1), zone));
+        Self { span, dates: (first.max(self.dates.0), last.min(self.dates.1)) }
     }
 
     /// Whether nothing of it lies before a day.

@@ -25,7 +25,7 @@ use super::query::{GroupKey, ReportQuery};
 use super::range::{ReportRange, plan_ranges};
 use super::rollup::RollupChoice;
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
-use super::settled::SettledSources;
+use super::settled;
 use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
 use super::sum::Sum;
 use crate::database::snapshot::Snapshot;
@@ -97,34 +97,19 @@ pub(crate) async fn prepare(
     let candidates = expected::candidates(snapshot, channels, &others, &whole, campaigns.as_ref()).await?;
     let asked = (&sources, &query.additive());
     let awaited_sources = expected::awaited(snapshot, channels, &candidates, asked, campaigns.as_ref()).await?;
-    let watched: Vec<_> = match scope {
-        Scope::Campaigns(_) if !by_source && !by_status => {
-            let matters = |source: &&Source| feeding.contains(&source.id) || candidates.contains(&source.id);
-            all_sources.values().filter(matters).collect()
-        }
-        Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
-    };
+    let names_all = matches!(scope, Scope::Workspace) || by_source || by_status;
+    let matters = |source: &&Source| names_all || feeding.contains(&source.id) || candidates.contains(&source.id);
+    let watched: Vec<_> = all_sources.values().filter(matters).collect();
     let is_expected = |source: &&Source| {
         let id = source.period_id();
         awaited_sources.contains(&id) || contributing_sources.contains(&id) && states_any(source, &plan)
     };
     // Numbers of elapsed buckets follow from how far sources are complete.
     let may_settle = has_fine_marks && !query.compare_elapsed;
-    let plans_of_ranges: Vec<_> = plans().filter(|_| may_settle).collect();
+    let settling: Vec<_> = plans().filter(|_| may_settle).collect();
     let about = ResourceScope::numbers(campaigns.iter().flatten().copied());
-    let unparked = watched.iter().copied().filter(|source| snapshot.parked.events_of(source.id, &about) == 0);
-    let unparked: Vec<&Source> = unparked.collect();
-    let settled = SettledSources::of(&unparked, &sources, is_expected, &plans_of_ranges, snapshot.now);
-    for source in sources.values_mut().filter(|source| settled.contains(source.id)) {
-        source.freshness.is_settled = true;
-    }
-    let settled_position = settled.last_run(snapshot, &sources, &plans_of_ranges).await?;
-    let position_of = |source: &&Source| {
-        if settled.contains(source.id) { source.settings_position } else { source.last_position }
-    };
-    let sources_position = watched.iter().map(position_of).max().unwrap_or(0).max(settled_position);
-    let deadlines: Vec<SourceFreshness> = watched.iter().filter_map(|source| settled.freshness_of(source)).collect();
-    let deadlines: Vec<&SourceFreshness> = deadlines.iter().collect();
+    let inputs = settled::inputs(snapshot, (&watched, &about), &mut sources, is_expected, &settling).await?;
+    let deadlines: Vec<&SourceFreshness> = inputs.deadlines.iter().collect();
     let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
     let expected = sources.values().filter(is_expected);
     let expected: Vec<_> =
@@ -147,7 +132,7 @@ pub(crate) async fn prepare(
     let (own, compared) = (range(plan)?, compared.map(range).transpose()?);
     let rollups = own.rollups().chain(compared.iter().flat_map(ReportRange::rollups));
     let dropped_at = rollups.filter_map(RollupChoice::changed_at).max();
-    let position = last_change.position.max(sources_position).max(snapshot.parked.last());
+    let position = last_change.position.max(inputs.position).max(snapshot.parked.last());
     let version = snapshot.version(position, boundary.max(dropped_at)).await?;
     let parked =
         snapshot.parked.for_sources(|id| periods_of(&sources, id).next().is_some() || !all_sources.contains_key(&id));

@@ -10,21 +10,54 @@ use uuid::Uuid;
 use super::plan::Plan;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::parked::ResourceScope;
 use crate::sources::{Source, SourcePeriods, periods_of};
 
 /// The settled sources of a question.
 #[derive(Debug, Default)]
-pub(super) struct SettledSources {
+struct SettledSources {
     /// Also those that the answer does not show.
     all: BTreeSet<Uuid>,
     /// Those that it shows.
     shown: BTreeSet<Uuid>,
 }
 
+/// What the version of a report takes of the sources that it watches.
+#[derive(Debug)]
+pub(super) struct SourceInputs {
+    /// The position of the last event of theirs that it rests on.
+    pub position: i64,
+    /// What the clock makes of them.
+    pub deadlines: Vec<SourceFreshness>,
+}
+
+/// The inputs of the watched sources, of a question about some campaigns. Settled ones are marked among the periods.
+pub(super) async fn inputs(
+    snapshot: &mut Snapshot,
+    (watched, about): (&[&Source], &ResourceScope),
+    periods: &mut SourcePeriods,
+    is_expected: impl Fn(&&Source) -> bool,
+    plans: &[&Plan],
+) -> Result<SourceInputs, ReadError> {
+    let unparked = watched.iter().copied().filter(|source| snapshot.parked.events_of(source.id, about) == 0);
+    let unparked: Vec<&Source> = unparked.collect();
+    let settled = SettledSources::of(&unparked, periods, is_expected, plans, snapshot.now);
+    for source in periods.values_mut().filter(|source| settled.contains(source.id)) {
+        source.freshness.is_settled = true;
+    }
+    let last_run = settled.last_run(snapshot, periods, plans).await?;
+    let position_of = |source: &&Source| {
+        if settled.contains(source.id) { source.settings_position } else { source.last_position }
+    };
+    let position = watched.iter().map(position_of).max().unwrap_or(0).max(last_run);
+    let deadlines = watched.iter().filter_map(|source| settled.freshness_of(source)).collect();
+    Ok(SourceInputs { position, deadlines })
+}
+
 impl SettledSources {
     /// Those of these watched sources that are settled in every range; none without a range. `is_expected`: whether the
     /// answer shows a period of a source.
-    pub(super) fn of(
+    fn of(
         watched: &[&Source],
         periods: &SourcePeriods,
         is_expected: impl Fn(&&Source) -> bool,
@@ -49,19 +82,19 @@ impl SettledSources {
         settled
     }
 
-    pub(super) fn contains(&self, source: Uuid) -> bool {
+    fn contains(&self, source: Uuid) -> bool {
         self.all.contains(&source)
     }
 
     /// What the clock makes of a source. `None` if that does not show.
-    pub(super) fn freshness_of(&self, source: &Source) -> Option<SourceFreshness> {
+    fn freshness_of(&self, source: &Source) -> Option<SourceFreshness> {
         let is_settled = self.contains(source.id);
         let shows = !is_settled || self.shown.contains(&source.id);
         shows.then(|| SourceFreshness { is_settled, ..source.freshness.clone() })
     }
 
     /// The position of the last run that was needed to settle them; 0 if the clock alone did.
-    pub(super) async fn last_run(
+    async fn last_run(
         &self,
         snapshot: &mut Snapshot,
         periods: &SourcePeriods,

@@ -100,7 +100,7 @@ pub(crate) struct PreAppendResults {
     /// How many values are taken back.
     #[serde(default)]
     pub(crate) retracted: usize,
-    /// The items of the append that stand beside another one of the same item of the batch, and give no result.
+    /// The items of the append that stand beside another one of the same item of the batch, and give no result; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) companions: Vec<usize>,
 }
@@ -129,7 +129,7 @@ impl PreAppendResults {
         let mut unsettled =
             (0..self.total).filter(|index| !results.contains_key(index)).collect::<Vec<_>>().into_iter();
         let appended: Vec<Option<usize>> = (0..unsettled.len() + self.companions.len())
-            .map(|item| if self.companions.contains(&item) { None } else { unsettled.next() })
+            .map(|item| if self.companions.binary_search(&item).is_ok() { None } else { unsettled.next() })
             .collect();
         let found = [
             (duplicates, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),

@@ -40,6 +40,7 @@ pub mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault_injection;
 pub mod follow;
+pub mod generations;
 pub mod item_periods;
 pub mod items;
 mod json_text;
@@ -61,6 +62,9 @@ pub use claims::{
 };
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
+pub use generations::{
+    Generation, GenerationCause, GenerationHead, declare_generation, generation_heads, generations, note_generation,
+};
 pub use item_periods::ItemPeriods;
 pub use items::{ItemQuery, StoredItem, find_items, find_items_under};
 pub use log::{

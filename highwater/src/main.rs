@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use highwater::commands::{
-    dev, events, import, keys, leaderboard, migrate, parked, replay, retention, serve, status, verify,
+    dev, events, import, keys, leaderboard, migrate, parked, replay, restored, retention, serve, status, verify,
 };
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
@@ -45,6 +45,8 @@ enum Command {
     Retention(retention::RetentionArgs),
     /// List events that cannot be applied and what waits behind them. Retry them, or skip one.
     Parked(parked::ParkedArgs),
+    /// Say that the database was put back to an earlier state, and show where its logs stand.
+    Restored(restored::RestoredArgs),
     /// Create, list and revoke API keys.
     Keys(keys::KeysArgs),
     /// Print the types of events, and the JSON Schema of a payload.
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             Command::Leaderboard(args) => leaderboard::run(args, config).await,
             Command::Retention(args) => retention::run(args, config).await,
             Command::Parked(args) => parked::run(args, config).await,
+            Command::Restored(args) => restored::run(args, config).await,
             Command::Keys(args) => keys::run(args, config).await,
             Command::Events(command) => events::run(&command),
             Command::Import(command) => import::run(command).await,

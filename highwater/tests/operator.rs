@@ -100,6 +100,30 @@ async fn key_is_shown_once_and_can_be_revoked(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn declares_a_restore_and_shows_where_the_logs_stand(pool: PgPool) {
+    let open = "keys create --workspace acme --create-workspace --time-zone UTC --currency EUR --name n --scopes read";
+    accepted(&highwater(&pool, open).await);
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    assert_eq!(told["generations"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(told["generations"][0]["cause"], "first");
+    assert_eq!(told["logs"][0]["generation_began_at"], 0, "noted before the first event");
+
+    let declared = accepted(&highwater(&pool, "restored --note monday").await);
+    assert!(declared.starts_with("generation 2 of the logs, for 0 s: declared by an operator: monday"), "{declared}");
+    assert!(declared.contains("acme") && declared.contains("send it again"), "{declared}");
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    let newest = &told["generations"][1];
+    assert_eq!((&newest["cause"], &newest["note"]), (&json!("declared"), &json!("monday")));
+    assert_eq!(told["logs"][0]["generation_began_at"], 1);
+    let shown = accepted(&highwater(&pool, "status").await);
+    assert!(shown.contains("generation 2 of the logs"), "{shown}");
+    // The same server is no new life.
+    accepted(&highwater(&pool, "migrate").await);
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    assert_eq!(told["generations"].as_array().unwrap().len(), 2, "{told}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn status_and_replay_show_every_log(pool: PgPool) {
     let open = "keys create --workspace acme --create-workspace --time-zone UTC --currency EUR --name n --scopes read";
     accepted(&highwater(&pool, open).await);

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::config::AppenderConfig;
 use super::{AppendResult, batch};
 use crate::error::AppendError;
+use crate::generations::note_generation;
 use crate::server_start::{CurrentServer, ServerStart};
 use crate::validated_request::ValidatedRequest;
 
@@ -34,6 +35,8 @@ const SETTINGS: &str = "SELECT (extract(epoch FROM pg_postmaster_start_time()) *
 #[derive(Clone, Default)]
 pub(super) struct ServerKnowledge {
     pub(super) current: CurrentServer,
+    /// The server whose generation is noted.
+    noted: CurrentServer,
     days: Arc<DayPartitionCache>,
 }
 
@@ -164,6 +167,12 @@ impl Session {
 
     async fn append_batch(&mut self, requests: &[&ValidatedRequest]) -> Result<Vec<AppendResult>, sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        if self.known.noted.get() != self.server
+            && let Some(first) = requests.first()
+        {
+            note_met(connection, first.recorded_at).await?;
+            self.known.noted.meet(self.server);
+        }
         for day in self.known.days.unknown(&days(requests)) {
             sqlx::query!("SELECT log.ensure_day($1)", day).execute(&mut **connection).await?;
             self.known.days.learn(day);
@@ -187,6 +196,18 @@ impl Session {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }
+    }
+}
+
+/// Notes the generation of the logs on a server that this process has not met. No answer rests on it, so an error of
+/// the database stops no append.
+async fn note_met(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    match note_generation(connection, now).await {
+        Err(error @ sqlx::Error::Database(_)) => {
+            tracing::warn!(%error, "cannot note the generation of the logs");
+            Ok(())
+        }
+        noted => noted,
     }
 }
 

@@ -7,6 +7,7 @@ mod aggregates;
 mod append;
 mod claims;
 mod follow; // consumers that know no projection
+mod generations; // lives of the logs
 mod item_days; // ids that are kept under two days
 mod items;
 mod items_relied_on;

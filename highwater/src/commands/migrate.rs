@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use event_store::MIGRATOR;
+use event_store::{MIGRATOR, note_generation};
+use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::telemetry;
 use sqlx::PgPool;
@@ -34,6 +35,9 @@ pub(super) async fn migrate(database: &DatabaseConfig) -> anyhow::Result<()> {
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     MIGRATOR.run(&admin).await.context("cannot migrate the database")?;
     check_whole(&admin).await?;
+    let mut connection = admin.acquire().await?;
+    note_generation(&mut connection, SystemClock.now()).await.context("cannot note the generation of the logs")?;
+    drop(connection);
     admin.close().await;
     Ok(())
 }

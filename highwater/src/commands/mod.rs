@@ -10,6 +10,7 @@ pub mod leaderboard; // refresh of the leaderboard
 pub mod migrate; // migrations
 pub mod parked; // parked parts
 pub mod replay; // rebuild of a projection
+pub mod restored; // declaration of a restore
 pub mod retention; // months that the read tables keep
 pub mod serve; // roles against a database
 pub mod status; // progress of the projections

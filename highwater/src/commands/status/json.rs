@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use event_store::{Generation, GenerationHead};
 use projections::parked::ParkedPart;
 use projections::retention::Retention;
 use projections::{EpochStatus, LastVerified, LogStatus, ProjectorStatus};
@@ -15,6 +16,9 @@ use super::state;
 pub(super) struct StatusReport<'a> {
     pub(super) logs: &'a [LogStatus],
     pub(super) names: &'a HashMap<i32, String>,
+    pub(super) generations: &'a [Generation],
+    /// The heads of the logs where the newest generation began.
+    pub(super) generation_heads: &'a HashMap<i32, GenerationHead>,
     pub(super) projectors: &'a [ProjectorStatus],
     pub(super) epochs: &'a [EpochStatus],
     pub(super) verified: &'a [LastVerified],
@@ -27,6 +31,8 @@ pub(super) struct StatusReport<'a> {
 pub(super) struct Status<'a> {
     /// The time of the report.
     at: DateTime<Utc>,
+    /// The lives of the logs between restores and failovers, the newest last.
+    generations: Vec<GenerationInfo<'a>>,
     logs: Vec<Log<'a>>,
     projectors: Vec<Projector<'a>>,
     epochs: Vec<EpochInfo<'a>>,
@@ -43,6 +49,8 @@ struct Log<'a> {
     projection: &'a str,
     epoch: Option<i32>,
     head: i64,
+    /// The head where the newest generation began. `None` for a log that was opened since.
+    generation_began_at: Option<i64>,
     checkpoint: i64,
     lag_events: i64,
     /// The age of the oldest event that is not applied.
@@ -51,6 +59,17 @@ struct Log<'a> {
     stopped: Option<Stopped<'a>>,
     parked_parts: i64,
     parked_events: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct GenerationInfo<'a> {
+    generation: i32,
+    began_at: DateTime<Utc>,
+    cause: &'static str,
+    note: Option<&'a str>,
+    /// A string, because a number of JSON may lose digits of it.
+    system_identifier: String,
+    timeline: i32,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,7 +152,12 @@ impl<'a> Status<'a> {
         let name = |workspace: i32| report.names.get(&workspace).map(String::as_str);
         Self {
             at: now,
-            logs: report.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
+            generations: report.generations.iter().map(GenerationInfo::new).collect(),
+            logs: report
+                .logs
+                .iter()
+                .map(|log| Log::new(log, name(log.workspace), report.generation_heads.get(&log.workspace), now))
+                .collect(),
             projectors: report.projectors.iter().map(Projector::new).collect(),
             epochs: report.epochs.iter().map(EpochInfo::new).collect(),
             verifications: report.verified.iter().map(Verified::new).collect(),
@@ -144,13 +168,14 @@ impl<'a> Status<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn new(log: &'a LogStatus, workspace: Option<&'a str>, now: DateTime<Utc>) -> Self {
+    fn new(log: &'a LogStatus, workspace: Option<&'a str>, began: Option<&GenerationHead>, now: DateTime<Utc>) -> Self {
         Self {
             workspace,
             workspace_id: log.workspace,
             projection: &log.projection,
             epoch: log.epoch,
             head: log.head,
+            generation_began_at: began.map(|head| head.position),
             checkpoint: log.checkpoint,
             lag_events: log.lag_events,
             lag_s: log.lag(now).as_secs_f64(),
@@ -158,6 +183,19 @@ impl<'a> Log<'a> {
             stopped: log.stopped.as_ref().map(|stop| Stopped { position: stop.position, reason: &stop.reason }),
             parked_parts: log.parked.parts,
             parked_events: log.parked.events,
+        }
+    }
+}
+
+impl<'a> GenerationInfo<'a> {
+    fn new(generation: &'a Generation) -> Self {
+        Self {
+            generation: generation.number,
+            began_at: generation.began_at,
+            cause: generation.cause.name(),
+            note: generation.note.as_deref(),
+            system_identifier: generation.system_identifier.to_string(),
+            timeline: generation.timeline,
         }
     }
 }

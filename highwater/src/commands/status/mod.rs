@@ -11,14 +11,14 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
-use event_store::workspace_names;
+use event_store::{generation_heads, generations, workspace_names};
 use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
 
 use super::age::age;
 use super::database::{DatabaseArgs, EndsAt};
-use super::{replay, retention};
+use super::{replay, restored, retention};
 use crate::config::{Config, ConfigSources};
 
 /// The arguments of `status`.
@@ -43,6 +43,7 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = workspace_names(&admin).await?;
+    let generations = generations(&admin).await.context("cannot read the generations of the logs")?;
     let epochs = projections::epochs(&admin).await.context("cannot read the epochs")?;
     let verifications =
         projections::last_verified(&admin).await.context("cannot read when the rows were last verified")?;
@@ -55,7 +56,10 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
     let now = SystemClock.now();
     if options.json {
         let parked = projections::parked::list(&admin).await.context("cannot read what is parked")?;
+        let newest = generations.last().map_or(0, |newest| newest.number);
         let report = json::StatusReport {
+            generations: &generations,
+            generation_heads: &generation_heads(&admin, newest).await?,
             logs: &logs,
             names: &names,
             projectors: &projectors,
@@ -73,6 +77,9 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
         writeln!(out, "no projector runs: nothing is applied")?;
     } else {
         writeln!(out, "{}", projector_table(&projectors, now))?;
+    }
+    if let Some(newest) = generations.last() {
+        writeln!(out, "{}", restored::describe(newest, now))?;
     }
     for log in &logs {
         if let Some(stop) = &log.stopped {

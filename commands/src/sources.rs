@@ -1,9 +1,13 @@
 //! Sources: connectors' feeds, known by their names. Registered, changed from a date on, ended and resumed.
 
+use chrono::NaiveDate;
 use domain::ids::SourceId;
+use domain::money::Currency;
 use domain::source::{
-    STREAM_TYPE, Source, SourceCommand, SourceDefinition, SourceDetails, SourceError, SourceEvent, decide,
+    NextSeries, STREAM_TYPE, Source, SourceChange, SourceCommand, SourceDefinition, SourceDetails, SourceError,
+    SourceEvent, decide,
 };
+use domain::zone::Zone;
 use event_store::{Claim, ClaimEffect, ExpectedVersion, list_claims};
 
 use crate::Commands;
@@ -56,6 +60,20 @@ impl Commands {
             Outcome::AlreadyRegistered(id) => Some(RegisteredSource { id, name, is_new: false }),
             _ => None,
         })
+    }
+
+    /// Changes settings of the source of a name from a date on. Another time zone or currency begins a series.
+    pub async fn change_source(
+        &self,
+        context: &CommandContext,
+        name: &str,
+        change: SourceChange,
+        (time_zone, currency): (Option<Zone>, Option<Currency>),
+        from: Option<NaiveDate>,
+    ) -> Result<Completed<SourceId>, CommandError> {
+        let series = NextSeries { id: SourceId(ids::new_id(context.received_at)), time_zone, currency };
+        let command = SourceCommand::Change { change, series, from, at: context.received_at };
+        self.execute_source_command(context, name, command).await
     }
 
     /// Carries out a command on the source of a name: change, end, resume.

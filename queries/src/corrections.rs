@@ -263,7 +263,8 @@ async fn rows(
     };
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT c.correction_id, c.original_id, s.name AS source, s.currency, c.type AS kind, c.bucket, c.occurred_at,
+        r#"SELECT c.correction_id, c.original_id, s.name AS source,
+                  coalesce(c.currency, s.currency) AS "currency!", c.type AS kind, c.bucket, c.occurred_at,
                   c.corrected_at, c.recorded_at, c.position, c.item, c.count_change, c.value_change, c.count, c.value
            FROM read.corrections c
            JOIN read.sources s ON s.epoch = c.epoch AND s.workspace = c.workspace AND s.source_id = c.source_id

@@ -135,6 +135,12 @@ problem_types! {
     /// Settings change from a date in the years 1970 to 2199 on.
     pub(crate) FROM_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "from-out-of-range" "The date is out of range"
         r#"{"detail": "from must lie in the years 1970 to 2199"}"#;
+    /// Zone and currency of a series hold from a date on. One of the two alone would undo a later change in part.
+    pub(crate) SERIES_FOLLOWS = UNPROCESSABLE_ENTITY "series-follows" "A later change of zone or currency is known"
+        r#"{"detail": "the time zone or currency is another from 2027-01-01 on: give both, or a later date"}"#;
+    /// The days of a source follow one another, in whatever zones they are.
+    pub(crate) SERIES_OUT_OF_ORDER = UNPROCESSABLE_ENTITY "series-out-of-order" "The days of two zones overlap"
+        r#"{"detail": "from lies so near another change of the zone that its day begins before that one"}"#;
     /// A source ends at an instant in the years 1970 to 2199.
     pub(crate) END_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "end-out-of-range" "The end is out of range"
         r#"{"detail": "at must lie in the years 1970 to 2199"}"#;
@@ -206,7 +212,8 @@ pub(super) const OF_SOURCES: Types = &[
     EXPECTED_FROM_OUT_OF_RANGE,
 ];
 /// The rules of a registered source.
-pub(super) const OF_SOURCE_CHANGES: Types = &[FROM_OUT_OF_RANGE, END_OUT_OF_RANGE, SOURCE_NOT_ENDED];
+pub(super) const OF_SOURCE_CHANGES: Types =
+    &[FROM_OUT_OF_RANGE, SERIES_FOLLOWS, SERIES_OUT_OF_ORDER, END_OUT_OF_RANGE, SOURCE_NOT_ENDED];
 
 /// The problem type of the rule with this code.
 pub(super) fn of_code(code: &str) -> &'static ProblemType {

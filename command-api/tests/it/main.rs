@@ -22,6 +22,7 @@ mod reasons; // why commands were given
 mod replacing; // statements that are taken back
 mod signs; // negative amounts, and bounds
 mod source_life; // changes, ends, completeness
+mod source_series; // other zones and currencies
 mod sources;
 mod statements;
 mod syncs;

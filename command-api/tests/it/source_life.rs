@@ -100,8 +100,8 @@ async fn rejects_what_cannot_change_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("ads", "pull").await;
     for (body, field) in [
-        (json!({"time_zone": "UTC"}), "time_zone"),
-        (json!({"currency": "USD"}), "currency"),
+        (json!({"time_zone": "Berlin"}), "time_zone"),
+        (json!({"currency": "US"}), "currency"),
         (json!({"kind": "push"}), "kind"),
         (json!({"name": "bing"}), "name"),
         (json!({"measure_roles": {"klicks": "reference"}}), "measure_roles"),

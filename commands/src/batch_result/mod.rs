@@ -91,7 +91,7 @@ impl ItemCounts {
 }
 
 /// The results that are known before the append. The receipt keeps them, so that a replay gives the same answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PreAppendResults {
     /// How many items the batch has.
     pub(crate) total: usize,
@@ -103,6 +103,9 @@ pub(crate) struct PreAppendResults {
     /// The items of the append that stand beside another one of the same item of the batch, and give no result; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) companions: Vec<usize>,
+    /// The order in which the items of the append stand in its events, where it is another than that of the batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) order: Vec<usize>,
 }
 
 impl PreAppendResults {
@@ -135,8 +138,9 @@ impl PreAppendResults {
             (duplicates, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
             (conflicts, ItemStatus::Conflict, ItemErrorCode::OtherContent),
         ];
+        let place = |item: &usize| self.order.get(*item).copied().unwrap_or(*item);
         for (items, status, reason) in found {
-            for index in items.iter().filter_map(|item| *appended.get(*item)?) {
+            for index in items.iter().filter_map(|item| *appended.get(place(item))?) {
                 results.insert(index, ItemResult::with_reason(index, id_of(index), status, reason));
             }
         }

@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 
 fn settled(results: &[(usize, ItemStatus, ItemErrorCode)], total: usize) -> PreAppendResults {
     let results = results.iter().map(|(index, status, reason)| ItemResult::with_reason(*index, None, *status, *reason));
-    PreAppendResults { total, results: results.collect(), retracted: 0, companions: Vec::new() }
+    PreAppendResults { total, results: results.collect(), ..PreAppendResults::default() }
 }
 
 #[test]
@@ -58,4 +58,26 @@ fn receipts_keep_what_was_settled_before_the_append() {
     let expected = r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}],"retracted":0}}"#;
     assert_eq!(stored, expected);
     assert_eq!(serde_json::from_str::<Outcome>(&stored).unwrap(), Outcome::BatchProcessed(settled));
+}
+
+#[test]
+fn results_of_several_events_are_numbered_by_the_batch() {
+    // Items 0, 2 and 3 are appended: 2 in a first event, 0 and 3 in a second one.
+    let rejected = ItemResult::rejected(1, None, ItemError::whole(ItemErrorCode::Malformed, "is no item"));
+    let settled =
+        PreAppendResults { total: 4, results: vec![rejected], order: vec![1, 0, 2], ..PreAppendResults::default() };
+    let batch = settled.complete(|index| Some(index.to_string()), &[0], &[2]);
+    let results: Vec<_> = batch.results.iter().map(|result| (result.index, result.status)).collect();
+    assert_eq!(results, [(1, ItemStatus::Rejected), (2, ItemStatus::Duplicate), (3, ItemStatus::Conflict)]);
+    assert_eq!((batch.accepted, batch.duplicates, batch.conflicts, batch.rejected), (1, 1, 1, 1));
+}
+
+#[test]
+fn companions_are_told_apart_in_several_events() {
+    // Items 0 and 2 have a companion each: 0, 0', 2, 2'. The first event holds 2 and 2', the second one 0 and 0'.
+    let mut settled = settled(&[(1, ItemStatus::Rejected, ItemErrorCode::BadMessage)], 3);
+    (settled.companions, settled.order) = (vec![1, 3], vec![2, 3, 0, 1]);
+    let batch = settled.complete(|_| None, &[0, 3], &[]);
+    let results: Vec<_> = batch.results.iter().map(|result| (result.index, result.status)).collect();
+    assert_eq!(results, [(1, ItemStatus::Rejected), (2, ItemStatus::Duplicate)]);
 }

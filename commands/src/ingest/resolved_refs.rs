@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate};
-use domain::source::{SourceDefinition, SourceDetails, SourceKind};
+use domain::source::{SeriesTimeline, SourceDefinition, SourceDetails, SourceKind};
 use event_store::{Claim, ClaimEffect};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub(crate) struct ResolvedSource {
     pub(crate) definition: SourceDefinition,
     /// The same, with how it changed since.
     pub(crate) details: SourceDetails,
+    /// Its series by date.
+    pub(crate) series: SeriesTimeline,
     /// The version of its stream.
     pub(crate) version: i64,
 }
@@ -45,7 +47,8 @@ impl ResolvedSource {
     }
 
     pub(crate) fn of_state(SourceState { version, details }: SourceState) -> Self {
-        Self { id: details.source, definition: details.definition.clone(), details, version }
+        let (definition, series) = (details.definition.clone(), details.series());
+        Self { id: details.source, definition, details, series, version }
     }
 
     /// Rejects a batch of a kind that the source does not send.

@@ -87,7 +87,7 @@ event_types! {
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
     SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM,
         upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged, Upcaster::Unchanged];
-    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM, upcasters [Upcaster::Unchanged];
+    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM, upcasters [Upcaster::Unchanged, Upcaster::Unchanged];
     SOURCE_ENDED = "SourceEnded" of SOURCE_STREAM;
     SOURCE_RESUMED = "SourceResumed" of SOURCE_STREAM;
     OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM,

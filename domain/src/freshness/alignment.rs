@@ -4,9 +4,9 @@
 //! numbers of a date are complete when the source's day of that date is. That may be hours before or after the end of
 //! the query's day. The same holds for hours, where zones differ by a part of one.
 
-use chrono::{DateTime, Days, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, Offset, TimeDelta, TimeZone, Utc};
 
-use crate::bucket::{Grain, Granularity, day_start, local_date};
+use crate::bucket::{DayStart, Grain, Granularity, day_start, local_date};
 use crate::zone::Zone;
 
 /// The grain and the time zone of a source's statements.
@@ -29,6 +29,10 @@ pub struct ZoneAlignment {
     hours: Vec<Zone>,
     /// Whether some of its numbers are in the query's own time.
     is_shared: bool,
+    /// Whether the source states days, in whatever zone, for a query that uses days.
+    states_days: bool,
+    /// Whether some of its numbers lie where their instants do.
+    has_instants: bool,
 }
 
 impl ZoneAlignment {
@@ -45,7 +49,11 @@ impl ZoneAlignment {
         let foreign =
             |grain| taken().filter(is_foreign).filter(|cut| cut.grain == grain).map(|cut| cut.time_zone).collect();
         let is_shared = pushes || taken().next().is_none() || !taken().all(|cut| is_foreign(&cut));
-        Self { time_zone, days: foreign(Grain::Day), hours: foreign(Grain::Hour), is_shared }
+        let states_days = taken().any(|cut| cut.grain == Grain::Day);
+        let has_instants =
+            pushes || taken().next().is_none() || taken().any(|cut| cut.grain != Grain::Day && !is_foreign(&cut));
+        let (days, hours) = (foreign(Grain::Day), foreign(Grain::Hour));
+        Self { time_zone, days, hours, is_shared, states_days, has_instants }
     }
 
     /// Whether the source's time equals the query's.
@@ -58,6 +66,15 @@ impl ZoneAlignment {
         let days = self.days.iter().map(|zone| self.align_days(instant, *zone));
         let hours = self.hours.iter().map(|zone| self.align_hours(instant, *zone));
         days.chain(hours).chain(self.is_shared.then_some(instant)).min().unwrap_or(instant)
+    }
+
+    /// Where a day of the source begins in the query's time: the earliest and the latest place, because days are told
+    /// by their date and everything else by its instant.
+    pub fn day_in_query_time(&self, day: DayStart) -> (DateTime<Utc>, DateTime<Utc>) {
+        let date = self.states_days.then(|| self.start_of(day.date));
+        let hours = self.hours.iter().map(|zone| self.align_hours(day.at, *zone));
+        let places: Vec<_> = hours.chain(date).chain(self.has_instants.then_some(day.at)).collect();
+        (places.iter().min().copied().unwrap_or(day.at), places.iter().max().copied().unwrap_or(day.at))
     }
 
     /// The inverse: the source's time that must be covered for the query's time up to `edge`, the end of one of its
@@ -74,7 +91,11 @@ impl ZoneAlignment {
 
     /// The days before the current one are over.
     fn align_days(&self, instant: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
-        let date = local_date(instant, zone);
+        self.start_of(local_date(instant, zone))
+    }
+
+    /// The start of a date in the query's time.
+    fn start_of(&self, date: NaiveDate) -> DateTime<Utc> {
         let start = day_start(date, self.time_zone);
         if local_date(start, self.time_zone) == date {
             return start;

@@ -47,8 +47,6 @@ pub struct SourceFreshness {
     /// Whether it sends what happens. Its numbers settle by the clock. Those of a source that is asked for totals
     /// settle when they are read again.
     pub is_push: bool,
-    /// Whose months its horizons count by.
-    pub time_zone: Option<Zone>,
     /// What is expected of its buckets, by the first instant of which each holds. Sorted; the first has no instant.
     pub terms: Vec<DeliveryTerms>,
     /// The times of which nothing is expected, in order.
@@ -67,6 +65,8 @@ pub struct SourceFreshness {
 pub struct DeliveryTerms {
     /// The first instant of which they hold; `None` for the first terms.
     pub from: Option<DateTime<Utc>>,
+    /// Whose months the horizons count by.
+    pub time_zone: Option<Zone>,
     /// How long after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
     /// How long after a bucket closes its numbers may still change.
@@ -129,8 +129,9 @@ impl Finality {
 impl SourceFreshness {
     /// What decides how fresh a source is, from what it is and what it has said.
     pub fn new(details: &SourceDetails, syncs: SourceSyncs) -> Self {
-        let terms = details.timeline().into_iter().map(|DatedDefinition { from, definition }| DeliveryTerms {
+        let terms = details.timeline().into_iter().map(|DatedDefinition { from, definition, .. }| DeliveryTerms {
             from: from.map(|day| day.at),
+            time_zone: Some(definition.time_zone),
             expected_delay_s: definition.expected_delay_s,
             horizons: definition.horizons,
         });
@@ -139,7 +140,6 @@ impl SourceFreshness {
         let pauses = details.pauses.iter().map(|pause| (Some(pause.from), pause.until));
         Self {
             is_push: details.definition.kind == SourceKind::Push,
-            time_zone: Some(zone),
             terms: terms.collect(),
             unexpected: before.into_iter().chain(pauses).collect(),
             syncs,
@@ -164,14 +164,16 @@ impl SourceFreshness {
     }
 }
 
+impl DeliveryTerms {
+    fn zone(&self) -> Zone {
+        self.time_zone.unwrap_or(Zone::UTC)
+    }
+}
+
 impl SourceFreshness {
     /// The terms of the bucket that ends at `end`.
     fn terms_at(&self, end: DateTime<Utc>) -> Option<&DeliveryTerms> {
         self.terms.iter().rev().find(|terms| terms.from.is_none_or(|from| from < end))
-    }
-
-    fn zone(&self) -> Zone {
-        self.time_zone.unwrap_or(Zone::UTC)
     }
 
     /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
@@ -235,7 +237,7 @@ impl SourceFreshness {
         let ends = self.terms.iter().skip(1).map(|terms| terms.from).chain([None]);
         for (terms, until) in self.terms.iter().zip(ends) {
             let window = [(terms.from, until.unwrap_or(END_OF_TIME))];
-            let of_measures = measures.iter().map(|measure| self.settled(*measure, terms.horizons.of(*measure), now));
+            let of_measures = measures.iter().map(|measure| self.settled(*measure, terms, now));
             let settled = of_measures.reduce(|all, of| intersect(&all, &of)).unwrap_or_default();
             spans.extend(intersect(&window, &settled));
         }
@@ -246,11 +248,12 @@ impl SourceFreshness {
     }
 
     /// The spans of buckets whose numbers of one measure have settled.
-    fn settled(&self, measure: Measure, horizon: Horizon, now: DateTime<Utc>) -> Vec<EndSpan> {
+    fn settled(&self, measure: Measure, terms: &DeliveryTerms, now: DateTime<Utc>) -> Vec<EndSpan> {
+        let (horizon, zone) = (terms.horizons.of(measure), terms.zone());
         let mut spans = if self.is_push {
-            horizon.settled_through(now, self.zone()).map(|through| (None, through)).into_iter().collect()
+            horizon.settled_through(now, zone).map(|through| (None, through)).into_iter().collect()
         } else {
-            self.syncs.reads.settled(horizon, self.zone())
+            self.syncs.reads.settled(horizon, zone)
         };
         spans.extend(self.syncs.final_through.of(measure.group()).map(|through| (None, through)));
         unite(spans)
@@ -273,9 +276,9 @@ impl SourceFreshness {
         if self.is_push {
             return None;
         }
-        let horizons = measures
-            .iter()
-            .filter_map(|measure| self.terms.last()?.horizons.of(*measure).settled_through(now, self.zone()));
+        let terms = self.terms.last()?;
+        let horizons =
+            measures.iter().filter_map(|measure| terms.horizons.of(*measure).settled_through(now, terms.zone()));
         let passed = horizons.min()?.min(self.syncs.complete_through?).min(end);
         if start.is_some_and(|start| passed <= start) {
             return None;
@@ -316,10 +319,10 @@ pub fn last_boundary(
     debug_assert!(cell_ends.is_sorted());
     let last_end_up_to = |limit| cell_ends.get(..cell_ends.partition_point(|end| *end <= limit))?.last().copied();
     let of_sources = sources.iter().flat_map(|source| {
-        let passed = source.horizons().filter_map(move |horizon| {
+        let passed = source.horizons().filter_map(move |(horizon, zone)| {
             // The last cell whose horizon has passed. Its own horizon may differ from the one that it is found by.
-            let through = horizon.settled_through(now, source.zone())?.min(source.syncs.complete_through?);
-            horizon.settles_at(last_end_up_to(through)?, source.zone())
+            let through = horizon.settled_through(now, zone)?.min(source.syncs.complete_through?);
+            horizon.settles_at(last_end_up_to(through)?, zone)
         });
         passed.chain(source.transitions()).filter(|boundary| *boundary <= now)
     });
@@ -336,12 +339,12 @@ pub fn next_boundary(
     debug_assert!(cell_ends.is_sorted());
     let first_end_after = |limit| cell_ends.get(cell_ends.partition_point(|end| *end <= limit)).copied();
     let of_sources = sources.iter().flat_map(|source| {
-        let passes = source.horizons().filter_map(move |horizon| {
-            let end = first_end_after(horizon.settled_through(now, source.zone())?)?;
+        let passes = source.horizons().filter_map(move |(horizon, zone)| {
+            let end = first_end_after(horizon.settled_through(now, zone)?)?;
             if source.syncs.complete_through < Some(end) {
                 return None;
             }
-            horizon.settles_at(end, source.zone())
+            horizon.settles_at(end, zone)
         });
         passes.chain(source.transitions()).filter(|boundary| *boundary > now)
     });
@@ -351,14 +354,14 @@ pub fn next_boundary(
 impl SourceFreshness {
     /// When the numbers of these measures settle of the bucket that ends at `end`. `None` past the end of time.
     pub fn settles_at(&self, measures: &BTreeSet<Measure>, end: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let horizons = &self.terms_at(end)?.horizons;
-        let instants = measures.iter().map(|measure| horizons.of(*measure).settles_at(end, self.zone()));
+        let terms = self.terms_at(end)?;
+        let instants = measures.iter().map(|measure| terms.horizons.of(*measure).settles_at(end, terms.zone()));
         instants.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
-    /// Every horizon that any of its numbers has.
-    fn horizons(&self) -> impl Iterator<Item = Horizon> {
-        self.terms.iter().flat_map(|terms| terms.horizons.by_member().map(|(_, horizon)| horizon))
+    /// Every horizon that any of its numbers has, with the zone whose months it counts by.
+    fn horizons(&self) -> impl Iterator<Item = (Horizon, Zone)> {
+        self.terms.iter().flat_map(|terms| terms.horizons.by_member().map(|(_, horizon)| (horizon, terms.zone())))
     }
 
     /// When the clock completes it further, makes it late, begins other terms, and ends it.

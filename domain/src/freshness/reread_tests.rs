@@ -55,7 +55,7 @@ fn source(events: &[SyncEvent]) -> SourceFreshness {
         conversions: Horizon::Seconds(2 * DAY * 60),
         measures: std::collections::BTreeMap::new(),
     };
-    let terms = vec![DeliveryTerms { from: None, expected_delay_s: 0, horizons }];
+    let terms = vec![DeliveryTerms { expected_delay_s: 0, horizons, ..DeliveryTerms::default() }];
     SourceFreshness { terms, syncs, ..SourceFreshness::default() }
 }
 

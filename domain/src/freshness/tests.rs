@@ -30,9 +30,9 @@ fn runs(started: Option<i64>, completed: Option<i64>, failed: Option<i64>, throu
 /// Terms from the beginning of time, in minutes.
 pub(super) fn terms(delay: i64, horizon: i64) -> DeliveryTerms {
     DeliveryTerms {
-        from: None,
         expected_delay_s: delay * 60,
         horizons: Horizons::uniform(Horizon::Seconds(horizon * 60)),
+        ..DeliveryTerms::default()
     }
 }
 
@@ -236,9 +236,9 @@ fn largest_instants_do_not_panic() {
     let mut source = runs(None, Some(62), None, None);
     source.syncs.complete_through = Some(DateTime::<Utc>::MAX_UTC);
     source.terms = vec![DeliveryTerms {
-        from: None,
         expected_delay_s: i64::MAX,
         horizons: Horizons::uniform(Horizon::Seconds(i64::MAX)),
+        ..DeliveryTerms::default()
     }];
     assert_eq!(source.late_at(), None);
     check_status(&source, 100, SourceStatus::Ok);

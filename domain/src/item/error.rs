@@ -82,6 +82,8 @@ item_error_codes! {
     UnknownMeasure,
     /// The source states this measure of the campaign in another grain or zone.
     GrainConflict,
+    /// The source states buckets of this date in another zone.
+    ZoneMismatch,
     /// The same content was recorded before.
     AlreadyRecorded,
     /// Other content was recorded under the same id.

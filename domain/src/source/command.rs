@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::change::SourceChange;
 use super::definition::SourceDefinition;
+use super::series::NextSeries;
 use crate::ids::SourceId;
 
 /// A command to a source. `at` is the time of the command.
@@ -20,9 +21,11 @@ pub enum SourceCommand {
     },
     /// Change settings for buckets from a date on.
     Change {
-        /// The settings.
+        /// The settings, without a series: whether one begins is decided.
         change: SourceChange,
-        /// The first local date of which they hold; left out: the date of the command.
+        /// The zone and the currency.
+        series: NextSeries,
+        /// The first date of which they hold, in the zone that holds then; left out: the date of the command.
         from: Option<NaiveDate>,
         /// When.
         at: DateTime<Utc>,

@@ -8,6 +8,7 @@ use super::definition::{IdScope, SourceDefinition, SourceKind};
 use super::error::SourceError;
 use super::event::SourceEvent;
 use super::platform::Platform;
+use super::series::{NextSeries, Series};
 use super::state::{DatedChange, Source, SourceDetails};
 use crate::bucket::{day_start, is_in_range, local_date};
 use crate::text::{TextError, check_line};
@@ -28,9 +29,13 @@ pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent
             register(registered.as_ref(), source, definition, at)
         }
         (None, _) => Err(SourceError::NotRegistered),
-        (Some(details), SourceCommand::Change { change, from, at }) => {
-            let from = from.unwrap_or_else(|| local_date(at, details.definition.time_zone));
-            self::change(details, change, from, at)
+        (Some(details), SourceCommand::Change { change, series, from, at }) => {
+            let zone = || series.time_zone.unwrap_or_else(|| details.definition_at(at).time_zone);
+            let begins = from.is_some() && change == SourceChange::default();
+            let from = from.unwrap_or_else(|| local_date(at, zone()));
+            check_date(from)?;
+            let series = begun_series(details, series, begins, from)?;
+            self::change(details, SourceChange { series, ..change }, from, at)
         }
         (Some(details), SourceCommand::End { ends_at, at }) => {
             let ends_at = ends_at.unwrap_or(at);
@@ -42,12 +47,12 @@ pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent
             Ok(if is_so { Vec::new() } else { vec![event] })
         }
         (Some(details), SourceCommand::Resume { from, at }) => {
-            let from = from.unwrap_or_else(|| local_date(at, details.definition.time_zone));
+            let from = from.unwrap_or_else(|| local_date(at, details.definition_at(at).time_zone));
             check_date(from)?;
             if details.ended_at().is_none() {
                 return Err(SourceError::NotEnded);
             }
-            let resumes_at = day_start(from, details.definition.time_zone);
+            let resumes_at = day_start(from, details.series().on(from).time_zone);
             Ok(vec![SourceEvent::SourceResumed { source: details.source, resumes_at, at }])
         }
     }
@@ -78,16 +83,52 @@ fn change(
     from: NaiveDate,
     at: DateTime<Utc>,
 ) -> Result<Vec<SourceEvent>, SourceError> {
-    check_date(from)?;
     if let Some(horizons) = &mut change.horizons {
         horizons.normalise();
     }
     check(&change.apply(&details.definition_on(from)))?;
     let mut after = details.clone();
     after.changes.push(DatedChange { from, change: change.clone() });
+    if !after.series().is_in_order() {
+        return Err(SourceError::SeriesOutOfOrder);
+    }
     let is_so = after.timeline() == details.timeline();
     let event = SourceEvent::SourceChanged { source: details.source, change, from, at };
     Ok(if is_so { Vec::new() } else { vec![event] })
+}
+
+/// The series that begins on a date, if one does. `begins`: the command says nothing but the date, and so begins one.
+fn begun_series(
+    details: &SourceDetails,
+    NextSeries { id, time_zone, currency }: NextSeries,
+    begins: bool,
+    from: NaiveDate,
+) -> Result<Option<Series>, SourceError> {
+    let series = details.series();
+    let before = series.on(from);
+    let is_push = details.definition.kind == SourceKind::Push;
+    let begins = begins && time_zone.is_none() && currency.is_none();
+    // Nothing that is pushed is a total that another one would contradict.
+    if begins && is_push || !begins && time_zone.is_none() && currency.is_none() {
+        return Ok(None);
+    }
+    let time_zone_then = time_zone.unwrap_or(before.time_zone);
+    let currency_then = currency.unwrap_or(before.currency);
+    let is_so = |of: Series| of.time_zone == time_zone_then && of.currency == currency_then;
+    let next = series.after(from).map(|(day, _)| day.date).next();
+    let stays = if begins { series.begins_on(from) } else { is_so(before) };
+    if stays && series.after(from).all(|(_, of)| is_so(of)) {
+        return Ok(None);
+    }
+    if let Some(next) = next.filter(|_| time_zone.is_none() || currency.is_none()) {
+        return Err(SourceError::SeriesFollows { next });
+    }
+    // Where a change is taken back, the series before it goes on. An instant is the same in every zone, so what is
+    // pushed goes on in another one, too.
+    let goes_on = |of: &Series| !begins && if is_push { of.currency == currency_then } else { is_so(*of) };
+    let day_before = from.pred_opt().unwrap_or(from);
+    let id = [before, series.on(day_before)].into_iter().find(goes_on).map_or(id, |of| of.id);
+    Ok(Some(Series { id, time_zone: time_zone_then, currency: currency_then }))
 }
 
 /// How far back, in seconds, the source may send observations: what it says itself, else its longest horizon, within 7

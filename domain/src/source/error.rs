@@ -1,5 +1,6 @@
 //! Rejections by a source: one variant for each rule.
 
+use chrono::NaiveDate;
 use thiserror::Error;
 
 use super::horizon::Horizon;
@@ -65,6 +66,15 @@ pub enum SourceError {
     /// An end outside of the years that we keep.
     #[error("at must lie in the years 1970 to 2199")]
     EndOutOfRange,
+    /// A later change of zone or currency, which one of the two alone would undo in part.
+    #[error("the time zone or currency is another from {next} on: give both, or a later date")]
+    SeriesFollows {
+        /// The date from which it is another.
+        next: NaiveDate,
+    },
+    /// Zones so far apart that days of the later one begin before those of the one before it.
+    #[error("from lies so near another change of the zone that its day begins before that one")]
+    SeriesOutOfOrder,
     /// Only a source that has ended can resume.
     #[error("the source has not ended, so it cannot resume")]
     NotEnded,
@@ -92,7 +102,7 @@ impl SourceError {
             Self::ObservationWindow { .. } => Some("observation_window_s"),
             Self::IdScopeOfPull => Some("id_scope"),
             Self::ExpectedFromOutOfRange => Some("expected_from"),
-            Self::FromOutOfRange => Some("from"),
+            Self::FromOutOfRange | Self::SeriesFollows { .. } | Self::SeriesOutOfOrder => Some("from"),
             Self::EndOutOfRange => Some("at"),
             Self::NotEnded | Self::NotRegistered => None,
             Self::ConflictingDefinition { field } => Some(field),
@@ -113,6 +123,8 @@ rule_codes!(SourceError {
     Self::IdScopeOfPull => "id-scope-of-pull",
     Self::ExpectedFromOutOfRange => "expected-from-out-of-range",
     Self::FromOutOfRange => "from-out-of-range",
+    Self::SeriesFollows { .. } => "series-follows",
+    Self::SeriesOutOfOrder => "series-out-of-order",
     Self::EndOutOfRange => "end-out-of-range",
     Self::NotEnded => "source-not-ended",
     Self::NotRegistered => "source-not-registered",

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::change::SourceChange;
 use super::definition::SourceDefinition;
 use super::event::SourceEvent;
-use crate::bucket::{DayStart, local_date};
+use super::series::{Series, SeriesTimeline};
+use crate::bucket::DayStart;
 use crate::ids::SourceId;
 
 /// A source after its events. The default is one that was never registered.
@@ -46,8 +47,18 @@ pub struct DatedChange {
 pub struct DatedDefinition {
     /// The day; none for the first definition.
     pub from: Option<DayStart>,
+    /// The series that holds then.
+    pub series: SourceId,
     /// The definition.
     pub definition: SourceDefinition,
+}
+
+impl DatedDefinition {
+    /// Whether numbers count alike under both: in one series, on the same channel, in the same roles, as of the same
+    /// measures.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        self.series == other.series && self.definition.counts_like(&other.definition)
+    }
 }
 
 /// A time of which nothing is expected of a source: from its end until it resumes.
@@ -74,7 +85,44 @@ impl SourceDetails {
 
     /// Its definition for what happens at an instant.
     pub fn definition_at(&self, instant: DateTime<Utc>) -> SourceDefinition {
-        self.definition_on(local_date(instant, self.definition.time_zone))
+        let has_begun = |dated: &DatedDefinition| dated.from.is_none_or(|day| day.at <= instant);
+        let in_force = self.timeline().into_iter().rev().find(has_begun);
+        in_force.map_or_else(|| self.definition.clone(), |dated| dated.definition)
+    }
+
+    /// Its first series.
+    fn first_series(&self) -> Series {
+        let SourceDefinition { time_zone, currency, .. } = self.definition;
+        Series { id: self.source, time_zone, currency }
+    }
+
+    /// The series that holds a date: the one that was begun last of those that begin by then.
+    fn series_on(&self, date: NaiveDate) -> Series {
+        let mut begun = self.changes.iter().rev().filter(|dated| dated.from <= date);
+        begun.find_map(|dated| dated.change.series).unwrap_or_else(|| self.first_series())
+    }
+
+    /// Its series by date.
+    pub fn series(&self) -> SeriesTimeline {
+        let begun = self.changes.iter().filter(|dated| dated.change.series.is_some());
+        let mut dates: Vec<_> = begun.map(|dated| dated.from).collect();
+        dates.sort_unstable();
+        SeriesTimeline::new(self.first_series(), dates.into_iter().map(|date| (date, self.series_on(date))))
+    }
+
+    /// The series of an id, whether or not it holds any date now.
+    pub fn series_named(&self, id: SourceId) -> Option<Series> {
+        let begun = self.changes.iter().rev().filter_map(|dated| dated.change.series);
+        begun.chain([self.first_series()]).find(|series| series.id == id)
+    }
+
+    /// Every series that it ever had, whether or not it holds any date now.
+    pub fn all_series(&self) -> Vec<SourceId> {
+        let begun = self.changes.iter().filter_map(|dated| dated.change.series).map(|series| series.id);
+        let mut ids: Vec<_> = std::iter::once(self.source).chain(begun).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// Its definitions by date, the first one from the beginning of time.
@@ -82,12 +130,13 @@ impl SourceDetails {
         let mut dates: Vec<_> = self.changes.iter().map(|dated| dated.from).collect();
         dates.sort_unstable();
         dates.dedup();
-        let mut timeline = vec![DatedDefinition { from: None, definition: self.definition.clone() }];
+        let (from, series) = (None, self.source);
+        let mut timeline = vec![DatedDefinition { from, series, definition: self.definition.clone() }];
         for date in dates {
-            let definition = self.definition_on(date);
-            if timeline.last().is_none_or(|last| last.definition != definition) {
-                let from = Some(DayStart::new(date, self.definition.time_zone));
-                timeline.push(DatedDefinition { from, definition });
+            let (definition, series) = (self.definition_on(date), self.series_on(date).id);
+            if timeline.last().is_none_or(|last| last.definition != definition || last.series != series) {
+                let from = Some(DayStart::new(date, definition.time_zone));
+                timeline.push(DatedDefinition { from, series, definition });
             }
         }
         timeline
@@ -97,10 +146,7 @@ impl SourceDetails {
     pub fn turning_days(&self) -> Vec<DayStart> {
         let timeline = self.timeline();
         let pairs = timeline.iter().zip(timeline.iter().skip(1));
-        pairs
-            .filter(|(before, after)| !before.definition.counts_like(&after.definition))
-            .filter_map(|(_, after)| after.from)
-            .collect()
+        pairs.filter(|(before, after)| !before.counts_like(after)).filter_map(|(_, after)| after.from).collect()
     }
 
     /// When it ended, unless it has resumed since.

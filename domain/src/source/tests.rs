@@ -9,11 +9,11 @@ use crate::ids::SourceId;
 use crate::measure::Measure;
 use crate::text::TextError;
 
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     "2026-11-21T10:00:00Z".parse().unwrap()
 }
 
-fn id() -> SourceId {
+pub(super) fn id() -> SourceId {
     SourceId(Uuid::from_u128(7))
 }
 
@@ -21,7 +21,7 @@ fn days(days: i64) -> Horizons {
     Horizons::uniform(Horizon::Seconds(days * 86_400))
 }
 
-fn google_ads() -> SourceDefinition {
+pub(super) fn google_ads() -> SourceDefinition {
     SourceDefinition {
         name: "google_ads".to_owned(),
         channel: "paid_search".parse().unwrap(),
@@ -47,11 +47,11 @@ fn register(definition: SourceDefinition) -> SourceCommand {
     SourceCommand::Register { source: id(), definition, at: now() }
 }
 
-fn registered(definition: SourceDefinition) -> SourceEvent {
+pub(super) fn registered(definition: SourceDefinition) -> SourceEvent {
     SourceEvent::SourceRegistered { source: id(), definition, at: now() }
 }
 
-fn given(events: Vec<SourceEvent>) -> ::cqrs_es::test::AggregateTestExecutor<Source> {
+pub(super) fn given(events: Vec<SourceEvent>) -> ::cqrs_es::test::AggregateTestExecutor<Source> {
     TestFramework::<Source>::with(()).given(events)
 }
 
@@ -190,22 +190,26 @@ fn state_round_trips() {
     assert_eq!(serde_json::from_str::<Source>(&json).unwrap(), source);
 }
 
-fn date(text: &str) -> chrono::NaiveDate {
+pub(super) fn date(text: &str) -> chrono::NaiveDate {
     text.parse().unwrap()
 }
 
-fn changed(change: SourceChange, from: &str) -> SourceEvent {
+pub(super) fn changed(change: SourceChange, from: &str) -> SourceEvent {
     SourceEvent::SourceChanged { source: id(), change, from: date(from), at: now() }
 }
 
-fn to_role(role: SourceRole) -> SourceChange {
+pub(super) fn to_role(role: SourceRole) -> SourceChange {
     SourceChange { role: Some(role), ..SourceChange::default() }
 }
 
 #[test]
 fn changes_settings_from_a_date_on() {
-    let demote =
-        SourceCommand::Change { change: to_role(SourceRole::Reference), from: Some(date("2026-11-01")), at: now() };
+    let demote = SourceCommand::Change {
+        change: to_role(SourceRole::Reference),
+        series: NextSeries { id: SourceId(Uuid::from_u128(8)), time_zone: None, currency: None },
+        from: Some(date("2026-11-01")),
+        at: now(),
+    };
     let demoted = changed(to_role(SourceRole::Reference), "2026-11-01");
     given(vec![registered(google_ads())]).when(demote.clone()).then_expect_events(vec![demoted.clone()]);
     given(vec![registered(google_ads()), demoted.clone()]).when(demote).then_expect_events(vec![]);

@@ -60,7 +60,11 @@ impl View for Activity {
                     // As text: no number of JSON holds an i128 for sure.
                     let changes: BTreeMap<_, _> =
                         did.changes.iter().map(|(measure, change)| (measure, change.to_string())).collect();
-                    let to_values = json!({"corrections": did.corrections, "changes": changes});
+                    let mut to_values = json!({"corrections": did.corrections, "changes": changes});
+                    // Of the source's first series it is the source's.
+                    if batch.series.is_some() {
+                        to_values["currency"] = batch.currency.to_string().into();
+                    }
                     self.push(recorded, campaign, ("corrected", Some(batch.source.0)), &to_values);
                 }
             }

@@ -22,6 +22,8 @@ pub(super) struct Corrections {
     positions: Vec<i64>,
     items: Vec<i32>,
     sources: Vec<Uuid>,
+    /// The currency, where it is not that of the source's first series.
+    currencies: Vec<Option<String>>,
     types: Vec<String>,
     original_ids: Vec<String>,
     occurred: Vec<DateTime<Utc>>,
@@ -52,6 +54,7 @@ impl View for Corrections {
             self.positions.push(recorded.position);
             self.items.push(item);
             self.sources.push(batch.source.0);
+            self.currencies.push(batch.series.map(|_| batch.currency.to_string()));
             self.types.push(observation.kind.name().to_owned());
             self.original_ids.push(correction.of.clone());
             self.occurred.push(observation.occurred_at);
@@ -74,6 +77,7 @@ impl View for Corrections {
         self.positions.extend(later.positions);
         self.items.extend(later.items);
         self.sources.extend(later.sources);
+        self.currencies.extend(later.currencies);
         self.types.extend(later.types);
         self.original_ids.extend(later.original_ids);
         self.occurred.extend(later.occurred);
@@ -98,13 +102,14 @@ impl View for Corrections {
             sqlx::query!(
                 "INSERT INTO read.corrections (epoch, workspace, campaign_id, bucket, position, item, source_id, type,
                                                original_id, occurred_at, correction_id, corrected_at, recorded_at,
-                                               count_change, value_change, count, value)
+                                               count_change, value_change, count, value, currency)
                  SELECT $1, n.* FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::integer[],
                                             $7::uuid[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
                                             $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bigint[],
-                                            $16::bigint[], $17::bigint[])
+                                            $16::bigint[], $17::bigint[], $18::text[])
                       AS n (workspace, campaign_id, bucket, position, item, source_id, type, original_id, occurred_at,
-                            correction_id, corrected_at, recorded_at, count_change, value_change, count, value)
+                            correction_id, corrected_at, recorded_at, count_change, value_change, count, value,
+                            currency)
                  WHERE n.bucket >= coalesce((SELECT r.before FROM read.epoch_retention r
                                              WHERE r.table_name = 'corrections' AND r.epoch = $1), '-infinity')",
                 epoch,
@@ -124,6 +129,7 @@ impl View for Corrections {
                 &self.value_changes as _,
                 &self.counts,
                 &self.values as _,
+                &self.currencies as _,
             )
             .execute(conn)
             .await?;

@@ -1,5 +1,6 @@
 //! `read.rollup_15m`, `read.rollup_hourly` and `read.rollup_daily`: pushed observations, summed into UTC buckets of 15
-//! minutes, hours and days.
+//! minutes, hours and days. `source_id` is the series that the event names: the source itself, unless it moved on to
+//! another.
 //!
 //! Neither a sum nor a maximum depends on batches: `changed_at` is the latest `recorded_at` of the events that touched
 //! the cell; a backfill's events count as recorded at its edge. The 15-minute buckets of a batch are folded once. They
@@ -33,12 +34,12 @@ pub(super) struct Rollups {
     written: InsertHint,
 }
 
-/// The series of one source and one campaign.
+/// One series of a source, and one campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct SeriesKey {
     workspace: i32,
     campaign: CampaignId,
-    source: SourceId,
+    series: SourceId,
 }
 
 /// The compact key of a cell within a fold.
@@ -54,7 +55,7 @@ struct CellKey {
 struct Cell {
     workspace: i32,
     campaign: CampaignId,
-    source: SourceId,
+    series: SourceId,
     bucket: DateTime<Utc>,
     measure: Measure,
 }
@@ -89,7 +90,7 @@ impl View for Rollups {
             let campaign = observed_campaign(batch, observation)?;
             let feed = match self.numbers[observation.campaign] {
                 Some(number) => number,
-                None => self.number(SeriesKey { workspace: recorded.workspace, campaign, source: batch.source }),
+                None => self.number(SeriesKey { workspace: recorded.workspace, campaign, series: batch.series() }),
             };
             self.numbers[observation.campaign] = Some(feed);
             let bucket = quarter_hour_s(observation.occurred_at);
@@ -161,9 +162,9 @@ impl Rollups {
     fn cells(&self) -> Vec<(Cell, Sum)> {
         let feeds: HashMap<u32, SeriesKey> = self.feeds.iter().map(|(feed, number)| (*number, *feed)).collect();
         let cell = |(slot, sum): (&CellKey, &Sum)| {
-            let SeriesKey { workspace, campaign, source } = *feeds.get(&slot.feed)?;
+            let SeriesKey { workspace, campaign, series } = *feeds.get(&slot.feed)?;
             let bucket = DateTime::from_timestamp(slot.bucket, 0)?;
-            Some((Cell { workspace, campaign, source, bucket, measure: slot.measure }, *sum))
+            Some((Cell { workspace, campaign, series, bucket, measure: slot.measure }, *sum))
         };
         let mut cells: Vec<(Cell, Sum)> = self.sums.iter().filter_map(cell).collect();
         cells.sort_unstable_by_key(|(cell, _)| *cell);
@@ -178,7 +179,7 @@ fn roll_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
     let mut open: BTreeMap<Cell, Sum> = BTreeMap::new();
     for &(cell, sum) in cells {
         let cell = Cell { bucket: utc_bucket(grain, cell.bucket), ..cell };
-        let place = |cell: Cell| (cell.workspace, cell.campaign, cell.source, cell.bucket);
+        let place = |cell: Cell| (cell.workspace, cell.campaign, cell.series, cell.bucket);
         if open.first_key_value().is_some_and(|(first, _)| place(*first) != place(cell)) {
             coarser.extend(std::mem::take(&mut open));
         }
@@ -222,7 +223,7 @@ impl Columns {
     fn push(&mut self, cell: &Cell, sum: &Sum) {
         self.workspaces.push(cell.workspace);
         self.campaigns.push(cell.campaign.0);
-        self.sources.push(cell.source.0);
+        self.sources.push(cell.series.0);
         self.buckets.push(cell.bucket);
         self.measures.push(cell.measure.name());
         self.values.push(sum.value.to_string());

@@ -1,4 +1,5 @@
-//! `read.source_grains`: one row for each grain and zone in which a source ever stated a total.
+//! `read.source_grains`: one row for each grain and zone in which a series of a source ever stated a total. `source_id`
+//! is the series that the event names: the source itself, unless it moved on to another.
 //!
 //! A set does not depend on batches, nor on any order.
 
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
-/// Workspace, source, grain, zone.
+/// Workspace, series, grain, zone.
 type Row = (i32, SourceId, Grain, &'static str);
 
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ impl View for SourceGrains {
         match &recorded.event {
             Event::Statements(batch) => {
                 if !batch.statements.is_empty() {
-                    self.0.insert((recorded.workspace, batch.source, batch.grain, batch.time_zone.name()));
+                    self.0.insert((recorded.workspace, batch.series(), batch.grain, batch.time_zone.name()));
                 }
             }
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Sync(_) => {}
@@ -46,7 +47,7 @@ impl View for SourceGrains {
                 return Ok(());
             }
             let workspaces: Vec<i32> = self.0.iter().map(|(workspace, ..)| *workspace).collect();
-            let sources: Vec<Uuid> = self.0.iter().map(|(_, source, ..)| source.0).collect();
+            let sources: Vec<Uuid> = self.0.iter().map(|(_, series, ..)| series.0).collect();
             let grains: Vec<String> = self.0.iter().map(|(.., grain, _)| grain.name().to_owned()).collect();
             let zones: Vec<String> = self.0.iter().map(|(.., zone)| (*zone).to_owned()).collect();
             sqlx::query!(

@@ -1,4 +1,5 @@
-//! `read.statements`: the totals that pull sources state, the newest (`stated_at`, position) per key.
+//! `read.statements`: the totals that pull sources state, the newest (`stated_at`, position) per key. `source_id` is
+//! the series that the event names: the source itself, unless it moved on to another.
 //!
 //! Buckets that end before the retention bound are left out for good. The bound is a stored input, which a rebuild
 //! reads too.
@@ -26,7 +27,7 @@ pub(super) struct Statements(HashMap<Key, Total>);
 struct Key {
     workspace: i32,
     campaign: CampaignId,
-    source: SourceId,
+    series: SourceId,
     measure: Measure,
     grain: Grain,
     time_zone: &'static str,
@@ -57,7 +58,7 @@ impl View for Statements {
                 let key = Key {
                     workspace: recorded.workspace,
                     campaign: statement.campaign,
-                    source: batch.source,
+                    series: batch.series(),
                     measure,
                     grain: batch.grain,
                     time_zone: batch.time_zone.name(),
@@ -112,7 +113,7 @@ impl Statements {
         rows.sort_unstable_by_key(|(key, _)| **key);
         let workspaces: Vec<i32> = rows.iter().map(|(key, _)| key.workspace).collect();
         let campaigns: Vec<Uuid> = rows.iter().map(|(key, _)| key.campaign.0).collect();
-        let sources: Vec<Uuid> = rows.iter().map(|(key, _)| key.source.0).collect();
+        let sources: Vec<Uuid> = rows.iter().map(|(key, _)| key.series.0).collect();
         let measures: Vec<String> = rows.iter().map(|(key, _)| key.measure.name().to_owned()).collect();
         let grains: Vec<String> = rows.iter().map(|(key, _)| key.grain.name().to_owned()).collect();
         let zones: Vec<String> = rows.iter().map(|(key, _)| key.time_zone.to_owned()).collect();

@@ -66,6 +66,10 @@ impl LeaderboardSnapshot {
             kept_from: row.kept_from,
             pieces: Pieces {
                 periods: sources::cut(&sources, &days, |_| true, Coverage::is_by_cell(&[query.measure])),
+                source_of: sources
+                    .values()
+                    .flat_map(|source| source.series_history.all.iter().map(|series| (*series, source.id)))
+                    .collect(),
                 cuts: row.cuts,
                 span: days.span,
             },
@@ -91,6 +95,7 @@ impl LeaderboardSnapshot {
         }
         let mut all: Vec<_> =
             numbers.uncut.iter().filter_map(|(id, measures)| self.uncut(*id, measures.clone())).collect();
+        all.extend(numbers.replaced.iter().filter_map(|(id, measures)| self.replaced(*id, measures)));
         all.extend(self.kept_from.map(beyond_retention));
         all.extend(warnings::of_overlaps(&numbers.overlaps(&self.pieces), &self.pieces.periods));
         all.extend(ranking.partial.iter().cloned());
@@ -106,6 +111,21 @@ impl LeaderboardSnapshot {
         }));
         all.sort_unstable();
         all
+    }
+
+    /// The warning about a source of which the window holds numbers that count no longer.
+    fn replaced(&self, id: Uuid, measures: &BTreeSet<&'static str>) -> Option<Warning> {
+        let name = self.sources.get(&id)?.definition.name.clone();
+        Some(Warning {
+            code: "series_replaced",
+            detail: format!(
+                "{name} changed its time zone or currency within the window, for days that it had stated: what it \
+                 stated of them before does not count. POST /v1/reports says what is not stated anew."
+            ),
+            sources: vec![name],
+            measures: measures.iter().copied().collect(),
+            spend: None,
+        })
     }
 
     /// The warning about a source whose days are not those of the workspace.

@@ -25,6 +25,8 @@ use crate::warning::Warning;
 #[derive(Debug, Default)]
 pub(super) struct LeaderboardNumbers {
     campaigns: BTreeMap<Uuid, CampaignNumbers>,
+    /// By source, the measures of which it has numbers that count no longer, because another series holds their dates.
+    pub(super) replaced: BTreeMap<Uuid, BTreeSet<&'static str>>,
     /// By source, the measures that it states for days other than the workspace's.
     pub(super) uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
 }
@@ -85,8 +87,12 @@ impl LeaderboardNumbers {
             let source = pieces.source(row.source_id, piece);
             let primary = source.filter(|source| source.definition.role_of(measure) == SourceRole::Primary);
             let Some(period) = primary.map(Source::period_id) else { continue };
+            if period.series != row.source_id {
+                numbers.replaced.entry(period.source).or_default().insert(measure.name());
+                continue;
+            }
             if row.uncut {
-                numbers.uncut.entry(row.source_id).or_default().insert(measure.name());
+                numbers.uncut.entry(period.source).or_default().insert(measure.name());
             }
             let campaign = numbers.campaigns.entry(row.campaign_id).or_insert_with(|| CampaignNumbers {
                 name: row.name,

@@ -1,5 +1,7 @@
 //! The pieces of the board's sums: between the instants at which settings of a source change.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -10,6 +12,8 @@ use crate::sources::{self, Source, SourcePeriods, Span};
 pub(super) struct Pieces {
     /// The sources of the workspace, by their periods in the window.
     pub(super) periods: SourcePeriods,
+    /// The source of each series but its first.
+    pub(super) source_of: BTreeMap<Uuid, Uuid>,
     /// The instants at which sums are cut: the end of the first piece, and of each that follows.
     pub(super) cuts: Vec<DateTime<Utc>>,
     /// The window.
@@ -17,8 +21,9 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// The source as it is in a piece.
-    pub(super) fn source(&self, id: Uuid, piece: usize) -> Option<&Source> {
+    /// The source of a series as it is in a piece, in whatever series.
+    pub(super) fn source(&self, series: Uuid, piece: usize) -> Option<&Source> {
+        let id = self.source_of.get(&series).copied().unwrap_or(series);
         sources::period_at(&self.periods, id, self.beginning(piece))
     }
 

@@ -102,7 +102,7 @@ pub(super) async fn load(
     let mut stretches: BTreeMap<_, BTreeMap<Uuid, Source>> = BTreeMap::new();
     for source in sources::cut(&context.all_sources, &range, is_primary, false).into_values() {
         if let Some(stretch) = source.period.within(&range) {
-            stretches.entry(stretch).or_default().insert(source.id, source);
+            stretches.entry(stretch).or_default().insert(source.series, source);
         }
     }
     // What is no longer kept may still be there for a while.
@@ -111,7 +111,7 @@ pub(super) async fn load(
     let zone_of: HashMap<Uuid, &str> = campaigns.iter().map(|campaign| (campaign.id, campaign.zone.name())).collect();
     let mut by_campaign: HashMap<Uuid, Vec<(NaiveDate, _, i128)>> = HashMap::new();
     for ((begins, ends), sources) in stretches {
-        let ids_of_sources: Vec<Uuid> = sources.keys().copied().collect();
+        let ids_of_series: Vec<Uuid> = sources.keys().copied().collect();
         let (from, until) = (begins.map_or(first, |day| day.at.max(first)), ends.map_or(end, |day| day.at.min(end)));
         let mut edges = starts.iter().copied().chain([begins, ends].into_iter().flatten().map(|day| day.at));
         let is_hourly = edges.all(|edge| edge.timestamp().rem_euclid(3_600) == 0);
@@ -131,7 +131,7 @@ pub(super) async fn load(
                     &zones,
                     &zone_numbers,
                     &starts,
-                    &ids_of_sources,
+                    &ids_of_series,
                     kept,
                     stated_from,
                     stated_until,

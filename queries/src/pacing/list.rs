@@ -26,7 +26,7 @@ use crate::paging::{PageRequest, Paging};
 use crate::probe::{Probe, Validity};
 use crate::report::filter::Filter;
 use crate::report::value::Value;
-use crate::report::{ReportContext, SnapshotLookups, prepare};
+use crate::report::{ReportContext, SnapshotLookups, prepare, replaced};
 use crate::result::{ResultMeta, TypedResult};
 use crate::version::Version;
 use crate::warning::Warning;
@@ -179,6 +179,8 @@ pub(crate) async fn load(
             .parked
             .warning(&context.about(), |id| context.all_sources.get(&id).map(|source| source.definition.name.as_str())),
     );
+    let (range, measures) = (context.own.plan.range(), &context.own.plan.measures);
+    warnings.extend(replaced::warnings(snapshot, context.sources.values(), &range, measures, None).await?);
     let freshness = Some(context.freshness(now));
     let meta = ResultMeta { freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
     Ok(TypedResult::page(meta, next_cursor, rows.into_iter().map(|(_, row, _)| row).collect()))

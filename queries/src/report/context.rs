@@ -162,9 +162,10 @@ fn states_any(source: &Source, plan: &Plan) -> bool {
 fn source_zone_edges(sources: &[&Source], query: &ReportQuery, edges: &BTreeSet<DateTime<Utc>>) -> Vec<DateTime<Utc>> {
     let mut alignments: Vec<ZoneAlignment> = Vec::new();
     for source in sources {
-        let alignment = source.zone_alignment(query.granularity, query.time_zone);
-        if !alignment.is_aligned() && !alignments.contains(&alignment) {
-            alignments.push(alignment);
+        for alignment in source.zone_alignments((query.granularity, query.time_zone)) {
+            if !alignment.is_aligned() && !alignments.contains(&alignment) {
+                alignments.push(alignment);
+            }
         }
     }
     alignments.iter().flat_map(|alignment| edges.iter().map(|edge| alignment.to_source_time(*edge))).collect()

@@ -46,7 +46,7 @@ pub(super) async fn candidates(
     let channels = known.of(snapshot, campaigns).await?;
     let on_channel = |source: &&&Source| {
         let mut definitions = source.definitions_within(range).into_iter();
-        definitions.any(|(_, definition)| channels.contains(definition.channel.name()))
+        definitions.any(|own| channels.contains(own.definition.channel.name()))
     };
     Ok(others.iter().filter(on_channel).map(|source| source.id).collect())
 }

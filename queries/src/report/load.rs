@@ -19,14 +19,14 @@ use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
 use super::snapshot_lookups::SnapshotLookups;
-use super::{compare, dimension, fill, lookups, partial, totals, warnings};
+use super::{compare, dimension, fill, lookups, partial, replaced, totals, warnings};
 use crate::database::defaults::QueryDefaults;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::paging::{PageRequest, Paging};
 use crate::probe::Probe;
 use crate::result::{ResultMeta, TypedResult};
-use crate::sources::{self, PeriodId};
+use crate::sources::{self, PeriodId, Source};
 use crate::warning::Warning;
 
 /// The model that reports are read from, as answers name it.
@@ -245,6 +245,12 @@ impl ReportContext {
         for (range, aggregates) in ranges.zip(aggregates) {
             all.extend(warnings::of_grains(query, &aggregates.mismatches, &self.sources));
             all.extend(range.rollups().flat_map(|rollup| rollup.warnings(query)));
+            let is_shown = |source: &&Source| {
+                query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == SourceRole::Primary
+            };
+            let (shown, plan) = (self.sources.values().filter(is_shown), &range.plan);
+            let campaigns = self.campaigns.as_ref();
+            all.extend(replaced::warnings(snapshot, shown, &plan.range(), &plan.measures, campaigns).await?);
             let dimension = query.dimension();
             all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &aggregates.sums, range.rollup)));
         }
@@ -298,11 +304,12 @@ impl ReportContext {
                 }
                 let ids = part.sources.union(&other.sources).filter(|id| stating.contains(id)).copied().collect();
                 for (span, periods) in sources::segments(&ids, &self.sources, range.span) {
-                    let sources: Vec<_> = periods.keys().copied().collect();
+                    let periods: BTreeMap<_, _> = periods.into_values().map(|id| (id.series, id)).collect();
+                    let series: Vec<_> = periods.keys().copied().collect();
                     let segment = (range.part(span, query.time_zone), self.own.finest());
-                    let found = lookups::overlaps(snapshot, segment, &campaigns, &sources, &measures);
-                    overlaps.extend(found.await?.into_iter().map(|(measure, sources)| {
-                        (measure, sources.iter().filter_map(|id| periods.get(id).copied()).collect())
+                    let found = lookups::overlaps(snapshot, segment, &campaigns, &series, &measures);
+                    overlaps.extend(found.await?.into_iter().map(|(measure, series)| {
+                        (measure, series.iter().filter_map(|id| periods.get(id).copied()).collect())
                     }));
                 }
             }

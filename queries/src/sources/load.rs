@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::period::{self, SourceDates};
-use super::{Source, Sources};
+use super::{SeriesHistory, Source, Sources};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 
@@ -37,6 +37,12 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   a.quarter AS "heard_in?",
                   ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_grains c
                         WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id ORDER BY 1) AS "cuts!",
+                  ARRAY(SELECT DISTINCT c.source_id || ' ' || c.grain || ' ' || c.time_zone
+                        FROM read.source_changes e
+                        JOIN read.source_grains c
+                          ON c.source_id = (e.event #>> '{SourceChanged,change,series,id}')::uuid
+                        WHERE e.epoch = $1 AND e.workspace = $2 AND e.source_id = s.source_id
+                          AND c.epoch = $1 AND c.workspace = $2 ORDER BY 1) AS "series_cuts!",
                   greatest(m.position, 0, (
                       SELECT max(c.position) FROM read.source_measures c
                       WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id)) AS "mark!",
@@ -92,8 +98,11 @@ pub struct SourceRow {
     reads: Option<Json<ReadHistory>>,
     /// The quarter of an hour in which it was last heard of.
     heard_in: Option<DateTime<Utc>>,
-    /// Grain and zone of each.
+    /// Grain and zone of each, in the first series.
     cuts: Vec<String>,
+    /// Series, grain and zone of each, in the others.
+    #[serde(default)]
+    series_cuts: Vec<String>,
     mark: i64,
     /// The leaderboard does not have it, because no version of it rests on it.
     #[serde(default)]
@@ -119,6 +128,22 @@ impl SourceRow {
             reads: self.reads.map(|reads| reads.0).unwrap_or_default(),
         };
         let definition = details.definition_at(now);
+        let series = details.series();
+        let mut stated_grains: Vec<_> = self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?;
+        let mut series_history = SeriesHistory::default();
+        let all = details.all_series();
+        if all.len() > 1 {
+            let mut grains = BTreeMap::from([(self.source_id, stated_grains.clone())]);
+            for cut in &self.series_cuts {
+                let (id, grain) = stated_in_series(cut)?;
+                grains.entry(id).or_default().push(grain);
+                if !stated_grains.contains(&grain) {
+                    stated_grains.push(grain);
+                }
+            }
+            let all = all.into_iter().map(|series| series.0).collect();
+            series_history = SeriesHistory { all, held: series.dates(), grains };
+        }
         let heard = self.heard_in.map(|quarter| HeardOf { quarter, applied_until });
         let freshness =
             SourceFreshness::new(&details, syncs).completed_by_clock(SelfCompleting::of(&definition), heard);
@@ -126,11 +151,13 @@ impl SourceRow {
         Ok(Source {
             id: self.source_id,
             definition,
+            series: series.at(now).id.0,
+            series_history,
             history: period::history(details.timeline()),
             period: SourceDates::default(),
             freshness,
             stated: stated.collect::<Result<_, _>>()?,
-            stated_grains: self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?,
+            stated_grains,
             last_position: self.mark,
             settings_position: self.settings_mark,
             has_data: self.feeds,
@@ -205,4 +232,9 @@ fn stated_grain(cut: &str) -> Result<StatedGrain, ReadError> {
         grain: grain.parse().map_err(ReadError::corrupt)?,
         time_zone: zone.parse().map_err(ReadError::corrupt)?,
     })
+}
+
+fn stated_in_series(cut: &str) -> Result<(Uuid, StatedGrain), ReadError> {
+    let (id, cut) = cut.split_once(' ').ok_or_else(|| ReadError::corrupt(format!("cut {cut}")))?;
+    Ok((id.parse().map_err(ReadError::corrupt)?, stated_grain(cut)?))
 }

@@ -2,12 +2,13 @@
 
 mod load; // from the read tables
 mod period; // dates within which its numbers count alike
+mod series; // its series, and how each cuts time
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Granularity, local_date};
-use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks, ZoneAlignment};
+use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks};
 use domain::measure::Measure;
 use domain::source::{DatedDefinition, SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
@@ -20,6 +21,7 @@ use crate::warning::Warning;
 pub(crate) use load::channels_by_campaign;
 pub use load::{SourceRow, feeding_others, load, sources_by_campaign};
 pub(crate) use period::{DateRange, PeriodId, SourceDates, SourcePeriods, Span, cut, period_at, periods_of, segments};
+pub use series::SeriesHistory;
 
 /// A source in a snapshot.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct Source {
     pub id: Uuid,
     /// As it is now, or in its period.
     pub definition: SourceDefinition,
+    /// The series whose numbers count: the one of now, or of its period.
+    pub series: Uuid,
+    /// Its series, if it has more than one.
+    pub series_history: SeriesHistory,
     /// Its definitions by date, where numbers count otherwise under some of them; else none.
     pub history: Vec<DatedDefinition>,
     /// The dates that are asked about.
@@ -34,7 +40,7 @@ pub struct Source {
     pub freshness: SourceFreshness,
     /// The measures that it ever stated, of any campaign.
     pub stated: BTreeSet<Measure>,
-    /// In which grains and zones it states.
+    /// In which grains and zones it states, or its series in its period does.
     pub stated_grains: Vec<StatedGrain>,
     /// The position of the last event that touched it.
     pub last_position: i64,
@@ -148,11 +154,6 @@ impl Source {
         !self.has_data && self.freshness.ended_at().is_none()
     }
 
-    /// How its word is taken in the time of a query.
-    pub fn zone_alignment(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
-        ZoneAlignment::new(&self.stated_grains, self.definition.kind == SourceKind::Push, granularity, time_zone)
-    }
-
     /// The measures by which it vouches for numbers: those that count, else those that it states, else all.
     fn vouched_measures(&self, measures: &BTreeSet<Measure>) -> BTreeSet<Measure> {
         let counted = self.counted_among(measures);
@@ -204,7 +205,7 @@ impl Source {
 
     /// The id of its period.
     pub(crate) fn period_id(&self) -> PeriodId {
-        PeriodId { source: self.id, number: self.period.number }
+        PeriodId { source: self.id, number: self.period.number, series: self.series }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Periods of a source: dates within which its numbers count alike, because channel, roles and measures stay.
+//! Periods of a source: dates within which its numbers count alike, because series, channel, roles and measures stay.
 //!
 //! Settings hold from a local day of the source on. What is pushed, and totals of hours, lie in a period by their
 //! instant, totals of days by their date. A source whose settings never changed has one period, and costs nothing.
@@ -30,6 +30,17 @@ pub struct SourceDates {
 pub struct PeriodId {
     pub source: Uuid,
     pub number: u16,
+    /// The series whose numbers count in it, as the tables of numbers have it.
+    pub series: Uuid,
+}
+
+/// What holds of a source within a range.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InForce<'a> {
+    /// The day that begins it there: none for the first.
+    pub begins: Option<DayStart>,
+    pub series: Uuid,
+    pub definition: &'a SourceDefinition,
 }
 
 /// Sources by their periods within a range: each as it is defined in the period.
@@ -92,49 +103,56 @@ impl SourceDates {
         !ends_by(self.until, other.from) && !ends_by(other.until, self.from)
     }
 
-    /// Its edges in the time of a query.
+    /// Its edges in the time of a query, with all that is of it between them.
     pub(super) fn in_query_time(&self, alignment: &ZoneAlignment) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
-        let told = |day: Option<DayStart>| day.map(|day| alignment.to_query_time(day.at));
-        (told(self.from), told(self.until))
+        let told = |day: Option<DayStart>| day.map(|day| alignment.day_in_query_time(day)).unzip();
+        (told(self.from).0, told(self.until).1)
     }
 }
 
 impl PeriodId {
-    /// The first period of a source.
+    /// The first period of a source in its first series.
+    #[cfg(test)]
     pub(crate) fn first(source: Uuid) -> Self {
-        Self { source, number: 0 }
+        Self { source, number: 0, series: source }
     }
 }
 
 /// The periods of one source.
 pub(crate) fn periods_of(periods: &SourcePeriods, source: Uuid) -> impl Iterator<Item = &Source> {
-    let all = PeriodId::first(source)..=PeriodId { source, number: u16::MAX };
-    periods.range(all).map(|(_, source)| source)
+    let first = PeriodId { source, number: 0, series: Uuid::nil() };
+    let last = PeriodId { source, number: u16::MAX, series: Uuid::max() };
+    periods.range(first..=last).map(|(_, source)| source)
 }
 
 /// What of a timeline matters to numbers: none where they count alike at all times.
 pub(super) fn history(timeline: Vec<DatedDefinition>) -> Vec<DatedDefinition> {
-    let is_alike =
-        |dated: &DatedDefinition| timeline.first().is_some_and(|first| first.definition.counts_like(&dated.definition));
+    let is_alike = |dated: &DatedDefinition| timeline.first().is_some_and(|first| first.counts_like(dated));
     if timeline.iter().all(is_alike) { Vec::new() } else { timeline }
 }
 
 impl Source {
-    /// Its definitions that hold within a range, each with the day that begins it there: none for the first.
-    pub(crate) fn definitions_within(&self, range: &DateRange) -> Vec<(Option<DayStart>, &SourceDefinition)> {
-        let mut within: Vec<(Option<DayStart>, &SourceDefinition)> = Vec::new();
-        for DatedDefinition { from, definition } in &self.history {
+    /// Its definitions that hold within a range, in order.
+    pub(crate) fn definitions_within(&self, range: &DateRange) -> Vec<InForce<'_>> {
+        let mut within: Vec<InForce<'_>> = Vec::new();
+        for DatedDefinition { from, series, definition } in &self.history {
+            let in_force = |begins| InForce { begins, series: series.0, definition };
             match from {
                 Some(day) if range.ends_by(*day) => break,
                 Some(day) if !range.begins_by(*day) => {
-                    if within.last().is_none_or(|(_, last)| !last.counts_like(definition)) {
-                        within.push((Some(*day), definition));
+                    let is_alike =
+                        |last: &InForce<'_>| last.series == series.0 && last.definition.counts_like(definition);
+                    if !within.last().is_some_and(is_alike) {
+                        within.push(in_force(Some(*day)));
                     }
                 }
-                _ => within = vec![(None, definition)],
+                _ => within = vec![in_force(None)],
             }
         }
-        if within.is_empty() { vec![(None, &self.definition)] } else { within }
+        if within.is_empty() {
+            within.push(InForce { begins: None, series: self.series, definition: &self.definition });
+        }
+        within
     }
 
     /// Its periods between these days, which are sorted.
@@ -143,9 +161,13 @@ impl Source {
         let edges: Vec<_> = std::iter::once(None).chain(in_order(days).into_iter().map(Some)).collect();
         let ends: Vec<_> = edges.iter().skip(1).copied().chain([None]).collect();
         let periods = edges.into_iter().zip(ends).zip(0..).map(move |((from, until), number)| {
-            let in_force = own.iter().rev().find(|(begins, _)| begins.map(|day| day.at) <= from.map(|day| day.at));
-            let definition = in_force.map_or(&self.definition, |(_, definition)| *definition).clone();
-            Self { definition, period: SourceDates { number, from, until }, ..self.clone() }
+            let has_begun = |own: &&InForce<'_>| own.begins.map(|day| day.at) <= from.map(|day| day.at);
+            let in_force = own.iter().rev().find(has_begun);
+            let (series, definition) =
+                in_force.map_or((self.series, &self.definition), |own| (own.series, own.definition));
+            let stated_grains = self.grains_of(series).to_vec();
+            let period = SourceDates { number, from, until };
+            Self { series, definition: definition.clone(), period, stated_grains, ..self.clone() }
         });
         periods.collect::<Vec<_>>().into_iter()
     }
@@ -179,14 +201,13 @@ pub(crate) fn cut(
     let mut periods = SourcePeriods::new();
     for source in sources.values() {
         let own = source.definitions_within(range);
-        let meets = |other: &&(&Source, Vec<(Option<DayStart>, &SourceDefinition)>)| {
-            let (other, theirs) = other;
-            other.id == source.id
-                || by_cell
-                    && other.definition.currency == source.definition.currency
-                    && own.iter().any(|(_, own)| theirs.iter().any(|(_, their)| own.channel == their.channel))
+        let is_one_cell = |InForce { definition: own, .. }: &InForce<'_>, InForce { definition, .. }: &InForce<'_>| {
+            own.currency == definition.currency && own.channel == definition.channel
         };
-        let days = changing.iter().filter(meets).flat_map(|(_, theirs)| theirs.iter().filter_map(|(day, _)| *day));
+        let meets = |(other, theirs): &&(&Source, Vec<InForce<'_>>)| {
+            other.id == source.id || by_cell && own.iter().any(|own| theirs.iter().any(|their| is_one_cell(own, their)))
+        };
+        let days = changing.iter().filter(meets).flat_map(|(_, theirs)| theirs.iter().filter_map(|their| their.begins));
         let days: BTreeSet<_> = days.collect();
         if days.is_empty() && source.history.is_empty() {
             if is_admitted(source) {

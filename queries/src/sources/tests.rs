@@ -154,6 +154,8 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
     Source {
         id: id.0,
         definition,
+        series: id.0,
+        series_history: SeriesHistory::default(),
         history: Vec::new(),
         period: SourceDates::default(),
         freshness,

@@ -29,8 +29,10 @@ mod ratios; // what quotients divide, and what they leave out
 mod refusals; // every bad input, by name
 mod reports; // filters, comparisons, gaps, totals
 mod retention; // dropped months
+mod series_histories; // random changes of zones and currencies
 mod source_changes; // settings of sources by date
 mod source_histories; // random changes of sources
+mod source_series; // sources in other zones and currencies from a date on
 mod statements; // the number of statements of a test
 mod support; // a workspace, its log and its readers, and events
 mod versions; // when an ETag moves, and when it does not

@@ -25,5 +25,6 @@ mod replay_under_load;
 mod schemathesis;
 mod slow_senders;
 mod source_changes;
+mod source_series;
 mod statements;
 mod unknown_campaigns;

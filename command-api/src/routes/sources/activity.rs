@@ -142,10 +142,16 @@ fn changes(before: &SourceDetails, event: SourceEvent, date: NaiveDate) -> BTree
 }
 
 fn settings(details: &SourceDetails, date: NaiveDate) -> Map<String, Value> {
-    match serde_json::to_value(SourceSettings::new(details.definition_on(date))) {
-        Ok(Value::Object(settings)) => settings,
-        _ => Map::new(),
-    }
+    let definition = details.definition_on(date);
+    let (time_zone, currency) = (definition.time_zone.to_string(), definition.currency.to_string());
+    let Ok(Value::Object(mut settings)) = serde_json::to_value(SourceSettings::new(definition)) else {
+        return Map::new();
+    };
+    // Where nothing else says that a series began, its first date does.
+    let begun = details.series().dates().iter().filter_map(|dates| dates.from).rfind(|from| from.date <= date);
+    settings.insert("series_from".to_owned(), begun.map(|from| from.date.to_string()).into());
+    settings.extend([("time_zone".to_owned(), time_zone.into()), ("currency".to_owned(), currency.into())]);
+    settings
 }
 
 /// A source that was demoted.

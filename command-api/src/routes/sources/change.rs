@@ -2,10 +2,13 @@
 
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
-use commands::{CommandContext, CommandError};
+use commands::{CommandContext, CommandError, Completed};
 use domain::channel::Channel;
+use domain::ids::SourceId;
+use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
 use domain::source::{SourceChange, SourceCommand, SourceRole, UnknownCampaigns};
+use domain::zone::Zone;
 use http::StatusCode;
 use http_edge::path::ApiPath;
 use serde::Deserialize;
@@ -62,7 +65,16 @@ pub(crate) struct ChangeSource {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "create")]
     unknown_campaigns: Option<UnknownCampaigns>,
-    /// The first date of which the settings hold, in the source's time zone; today, if left out.
+    /// The IANA time zone of its days. Another one begins a series.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "Europe/Berlin")]
+    time_zone: Option<Zone>,
+    /// The currency of its money. Another one begins a series.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "EUR")]
+    currency: Option<Currency>,
+    /// The first date of which the settings hold, in the time zone that holds then; today, if left out. A date alone
+    /// begins a series of a pull source.
     #[serde(default)]
     from: Option<NaiveDate>,
     /// Why: 1 to 500 characters, kept in the log.
@@ -76,12 +88,6 @@ pub(crate) struct ChangeSource {
     /// Cannot change.
     #[serde(default)]
     #[schema(ignore)]
-    time_zone: Option<Value>,
-    #[serde(default)]
-    #[schema(ignore)]
-    currency: Option<Value>,
-    #[serde(default)]
-    #[schema(ignore)]
     kind: Option<Value>,
     #[serde(default)]
     #[schema(ignore)]
@@ -93,13 +99,8 @@ pub(crate) struct ChangeSource {
 
 impl ChangeSource {
     fn into_change(self, before: &domain::source::Horizons) -> Result<SourceChange, CommandError> {
-        let fixed = [
-            ("time_zone", self.time_zone.is_some()),
-            ("currency", self.currency.is_some()),
-            ("kind", self.kind.is_some()),
-            ("name", self.name.is_some()),
-            ("id_scope", self.id_scope.is_some()),
-        ];
+        let fixed =
+            [("kind", self.kind.is_some()), ("name", self.name.is_some()), ("id_scope", self.id_scope.is_some())];
         if let Some((field, _)) = fixed.into_iter().find(|(_, is_given)| *is_given) {
             let detail = "cannot change: recorded numbers keep its meaning. End this source, and register another";
             return Err(CommandError::Invalid { field, detail: detail.to_owned() });
@@ -115,6 +116,7 @@ impl ChangeSource {
             quiet_after_s: self.quiet_after_s,
             observation_window_s: self.observation_window_s,
             unknown_campaigns: self.unknown_campaigns,
+            series: None,
         })
     }
 }
@@ -158,7 +160,11 @@ pub(crate) struct ResumeSource {
 /// Change a source from a date on
 ///
 /// Buckets from `from` on have the new settings, whenever their numbers were recorded, and buckets before it keep the
-/// settings that they had. Name, kind, time zone, currency and `id_scope` cannot change.
+/// settings that they had. Name, kind and `id_scope` cannot change.
+///
+/// Another time zone or currency begins a series. What was recorded keeps the zone and the currency in which it was
+/// recorded, and counts only on dates before `from`. With a `from` in the past, what was stated of later dates counts
+/// no longer: state it anew. Until then answers have the warning `series_replaced`.
 #[utoipa::path(
     patch,
     path = "/v1/sources/{name}",
@@ -181,11 +187,13 @@ pub(crate) async fn change(
     let mut body: ChangeSource = command.body()?;
     let context = noted(command.context.clone(), body.reason.take(), body.note_url.take());
     let (from, at) = (body.from, command.context.received_at);
+    let zone_and_currency = (body.time_zone, body.currency);
     let details = state.commands.source(&command.context, &name).await?.details;
     let before = from.map_or_else(|| details.definition_at(at), |from| details.definition_on(from)).horizons;
     let change = body.into_change(&before)?;
     let warnings = change.channel.as_ref().map(channel_warnings).unwrap_or_default();
-    execute(&state, &context, name, SourceCommand::Change { change, from, at }, warnings).await
+    let changed = state.commands.change_source(&context, &name, change, zone_and_currency, from).await?;
+    Ok(respond(&context, name, changed, warnings))
 }
 
 /// End a source
@@ -213,7 +221,7 @@ pub(crate) async fn end(
     let EndSource { at: ends_at, reason, note_url } = command.body_or_default()?;
     let context = noted(command.context.clone(), reason, note_url);
     let at = command.context.received_at;
-    execute(&state, &context, name, SourceCommand::End { ends_at, at }, Vec::new()).await
+    execute(&state, &context, name, SourceCommand::End { ends_at, at }).await
 }
 
 /// Resume a source that has ended
@@ -239,7 +247,7 @@ pub(crate) async fn resume(
     let ResumeSource { from, reason, note_url } = command.body_or_default()?;
     let context = noted(command.context.clone(), reason, note_url);
     let at = command.context.received_at;
-    execute(&state, &context, name, SourceCommand::Resume { from, at }, Vec::new()).await
+    execute(&state, &context, name, SourceCommand::Resume { from, at }).await
 }
 
 async fn execute(
@@ -247,9 +255,18 @@ async fn execute(
     context: &CommandContext,
     name: String,
     source_command: SourceCommand,
-    warnings: Vec<SourceWarning>,
 ) -> Result<CommandResponse, RouteError> {
-    let (id, done) = state.commands.execute_source_command(context, &name, source_command).await?.split();
+    let changed = state.commands.execute_source_command(context, &name, source_command).await?;
+    Ok(respond(context, name, changed, Vec::new()))
+}
+
+fn respond(
+    context: &CommandContext,
+    name: String,
+    changed: Completed<SourceId>,
+    warnings: Vec<SourceWarning>,
+) -> CommandResponse {
+    let (id, done) = changed.split();
     let body = SourceResponse { source_id: id.0, name, version: done.version, position: done.position, warnings };
-    Ok(CommandResponse::new(StatusCode::OK, context, &done, &body).with_etag(&format!("\"{}\"", done.version)))
+    CommandResponse::new(StatusCode::OK, context, &done, &body).with_etag(&format!("\"{}\"", done.version))
 }

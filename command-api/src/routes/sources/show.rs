@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use commands::SourceSnapshot;
 use domain::freshness::SelfCompleting;
 use domain::measure::Measure;
-use domain::source::{DatedChange, DeliveryPause, Horizons, SourceDefinition, observation_window_s};
+use domain::source::{DatedChange, DeliveryPause, Horizons, SeriesDates, SourceDefinition, observation_window_s};
 use http_edge::path::ApiPath;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -41,10 +41,12 @@ pub(crate) struct SourceBody {
     /// `push` or `pull`.
     #[schema(value_type = String)]
     kind: &'static str,
-    /// The time zone of its days.
+    /// The time zone of its days, today.
     time_zone: String,
-    /// The currency of its money.
+    /// The currency of its money, today.
     currency: String,
+    /// Its series: its dates under one time zone and one currency. The first one holds from the beginning of time.
+    series: Vec<SeriesBody>,
     /// The platform that it reads.
     platform: Option<String>,
     /// What the ids of its observations are unique within: `day` or `window`.
@@ -101,6 +103,19 @@ pub(crate) struct DatedSettings {
     settings: SourceSettings,
 }
 
+/// A series: what is recorded of its dates is in its time zone and its currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SeriesBody {
+    /// The time zone of its days.
+    time_zone: String,
+    /// The currency of its money.
+    currency: String,
+    /// Its first date, in its time zone; null for the first series.
+    from: Option<NaiveDate>,
+    /// The first date after it, in the time zone of the next one; null for the last series.
+    until: Option<NaiveDate>,
+}
+
 /// A time of which nothing is expected.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PauseBody {
@@ -154,17 +169,19 @@ impl SourceBody {
             .into_iter()
             .map(|from| DatedSettings { from: Some(from), settings: SourceSettings::new(details.definition_on(from)) });
         let first = DatedSettings { from: None, settings: SourceSettings::new(definition.clone()) };
+        let today = details.definition_at(now);
         Self {
             source_id: details.source.0,
             name: definition.name.clone(),
             version,
             kind: definition.kind.name(),
-            time_zone: definition.time_zone.to_string(),
-            currency: definition.currency.to_string(),
+            time_zone: today.time_zone.to_string(),
+            currency: today.currency.to_string(),
+            series: details.series().dates().into_iter().map(SeriesBody::new).collect(),
             platform: definition.platform.clone(),
             id_scope: definition.id_scope.name(),
             expected_from: definition.expected_from,
-            settings: SourceSettings::new(details.definition_at(now)),
+            settings: SourceSettings::new(today),
             history: std::iter::once(first).chain(changed).collect(),
             ended_at: details.ended_at(),
             pauses: details
@@ -172,6 +189,17 @@ impl SourceBody {
                 .iter()
                 .map(|DeliveryPause { from, until }| PauseBody { from: *from, until: *until })
                 .collect(),
+        }
+    }
+}
+
+impl SeriesBody {
+    fn new(SeriesDates { series, from, until }: SeriesDates) -> Self {
+        Self {
+            time_zone: series.time_zone.to_string(),
+            currency: series.currency.to_string(),
+            from: from.map(|day| day.date),
+            until: until.map(|day| day.date),
         }
     }
 }
@@ -210,8 +238,9 @@ fn example() -> Value {
     };
     json!({
         "source_id": "01a20311-b2f9-7457-9fb3-42c67d09ab99", "name": "google_ads", "version": 2, "kind": "pull",
-        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "id_scope": "day",
-        "expected_from": "2026-10-01",
+        "time_zone": "Europe/Berlin", "currency": "EUR",
+        "series": [{"time_zone": "Europe/Berlin", "currency": "EUR", "from": null, "until": null}],
+        "platform": "google_ads", "id_scope": "day", "expected_from": "2026-10-01",
         "settings": settings("3d"), "history": [dated(None, "7d"), dated(Some("2026-11-01"), "3d")],
         "ended_at": null, "pauses": []
     })

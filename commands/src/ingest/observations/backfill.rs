@@ -73,9 +73,9 @@ impl Commands {
             let place = ChunkPlace::new(known.source.id, chunk);
             attempt.claims.find_cached([(BACKFILL, place.backfill.clone())]).await?;
             attempt.claims.find([(BACKFILL_CHUNK, place.chunk.clone())]).await?;
-            let (payload, claims, outcome) = if let Some(counts) = place.recorded(&attempt.claims, chunk)? {
+            let (payloads, claims, outcome) = if let Some(counts) = place.recorded(&attempt.claims, chunk)? {
                 let unchanged = attempt.claims.assert(BACKFILL_CHUNK, &place.chunk, ClaimEffect::Keep);
-                (None, vec![unchanged], Outcome::ChunkRepeated(counts))
+                (Vec::new(), vec![unchanged], Outcome::ChunkRepeated(counts))
             } else {
                 attempt.check_source_rate(known.source.id, items.len())?;
                 let (backfill, edge) = place.open(&attempt.claims, chunk, batch.window(&known.source))?;
@@ -88,13 +88,13 @@ impl Commands {
                 let state = serde_json::to_string(&state).map_err(CommandError::Encoding)?;
                 let counted = take(BACKFILL_CHUNK, place.chunk, &known.source.id.to_string(), &state);
                 let claims = known.assertions(&attempt.claims).into_iter().chain([edge, counted]).collect();
-                (decided.payload, claims, Outcome::BatchProcessed(decided.settled))
+                (decided.payloads, claims, Outcome::BatchProcessed(decided.settled))
             };
             let proposal = Proposal {
                 stream_type: STREAM_TYPE,
                 stream_id: known.source.id.stream(context.workspace()),
                 expected: ExpectedVersion::Any,
-                events: payload.map(|payload| new_event(OBSERVATIONS_RECORDED, payload)).into_iter().collect(),
+                events: payloads.into_iter().map(|payload| new_event(OBSERVATIONS_RECORDED, payload)).collect(),
                 claims,
                 item_preconditions: Vec::new(),
                 outcome,

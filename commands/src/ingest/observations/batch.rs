@@ -170,7 +170,7 @@ impl<'a> ObservationBatch<'a> {
                 Err(error) => results.push(ItemResult::rejected(index, self.id(index), error)),
             }
         }
-        builder.finish(PreAppendResults { total: self.items.len(), results, retracted: 0, companions: Vec::new() })
+        builder.finish(PreAppendResults { total: self.items.len(), results, ..PreAppendResults::default() })
     }
 }
 

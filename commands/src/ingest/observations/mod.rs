@@ -69,7 +69,7 @@ impl Commands {
                 stream_type: STREAM_TYPE,
                 stream_id: known.source.id.stream(context.workspace()),
                 expected: ExpectedVersion::Any,
-                events: decided.payload.map(|payload| new_event(OBSERVATIONS_RECORDED, payload)).into_iter().collect(),
+                events: decided.payloads.into_iter().map(|payload| new_event(OBSERVATIONS_RECORDED, payload)).collect(),
                 claims: known.assertions(&attempt.claims).into_iter().chain(decided.claims).collect(),
                 item_preconditions: decided.item_preconditions,
                 outcome: Outcome::BatchProcessed(decided.settled),

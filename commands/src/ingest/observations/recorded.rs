@@ -25,6 +25,8 @@ pub(super) struct RecordedItems {
 #[derive(Debug, Clone)]
 pub(super) struct RecordedOriginal {
     pub(super) key: ItemKey,
+    /// The series in which it is recorded.
+    pub(super) series: SourceId,
     pub(super) campaign: CampaignId,
     pub(super) observation: Observation,
     /// Its total after the corrections so far.
@@ -68,6 +70,7 @@ impl RecordedItems {
         }
         for (position, sought) in places {
             let batch = read(&lookup.event(position).await?.ok_or(CommandError::BadEvent { position })?)?;
+            let series = batch.series();
             for observation in batch.observations {
                 let named = sought.get(observation.id.as_str()).into_iter().flatten();
                 let is_sought = |(kind, item): &(ObservationType, StoredItem)| {
@@ -79,7 +82,8 @@ impl RecordedItems {
                 let campaign = *batch.campaigns.get(observation.campaign).ok_or(CommandError::BadEvent { position })?;
                 let key = ItemKey { day, also_under: None, id, fingerprint };
                 let total = NetAmounts::of(&observation);
-                let original = RecordedOriginal { key, campaign, observation, total, claim: ClaimPrecondition::Absent };
+                let claim = ClaimPrecondition::Absent;
+                let original = RecordedOriginal { key, series, campaign, observation, total, claim };
                 self.originals.insert((day, id), original);
             }
             let is_read = |(_, item): &(ObservationType, StoredItem)| self.originals.contains_key(&(item.day, item.id));

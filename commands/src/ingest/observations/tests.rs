@@ -124,7 +124,7 @@ pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -
 
 /// The event of a batch none of whose items is found to be taken.
 pub(super) fn recorded(judged: &DecidedBatch) -> Option<ObservationsRecorded> {
-    let payload = judged.payload.as_ref()?;
+    let payload = judged.payloads.first()?;
     let Payload::Items { head, items, tail } = payload else { panic!("items are judged one by one") };
     let items: Vec<&str> = items.iter().map(|item| item.content.as_str()).collect();
     Some(serde_json::from_str(&format!("{head}{}{tail}", items.join(","))).unwrap())

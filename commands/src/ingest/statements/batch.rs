@@ -8,6 +8,7 @@ use domain::bucket::{Bucket, local_date};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate_to_millis};
 use domain::measure::Measure;
+use domain::source::{Series, SeriesDates, SeriesTimeline};
 use domain::statement::{BucketSpec, Statement, StatementInput, measure_field};
 use domain::zone::Zone;
 use event_store::{Claim, ClaimEffect};
@@ -18,6 +19,7 @@ use super::replaced::{NamedValues, ReplacedPart};
 use crate::batch_result::{ItemResult, ItemStatus, PreAppendResults};
 use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN, StatementKeys};
 use crate::error::CommandError;
+use crate::ingest::by_series;
 use crate::ingest::resolved_refs::ResolvedRefs;
 use crate::ingest::unknown_campaigns::UnknownIds;
 
@@ -34,7 +36,9 @@ pub(super) struct StatementBatch<'a> {
 pub(super) struct ResolvedStatements {
     spec: BucketSpec,
     source: SourceId,
-    keys: StatementKeys,
+    series: SeriesTimeline,
+    /// The keys of each series that a bucket of the items is of.
+    keys: BTreeMap<SourceId, StatementKeys>,
     total: usize,
     items: Vec<ResolvedStatement>,
     /// What the items name, whatever becomes of them.
@@ -44,16 +48,26 @@ pub(super) struct ResolvedStatements {
 
 #[derive(Debug)]
 struct ResolvedStatement {
+    series: Series,
     campaign: CampaignId,
     bucket: Bucket,
+    /// The key of the claim that holds the earlier statements.
+    key: String,
     statement: IndexedStatement,
+}
+
+/// The keys of what one series stated in a range of buckets: the first, and what all of them sort before.
+#[derive(Debug)]
+pub(super) struct ReplacedRange {
+    pub(super) first: String,
+    pub(super) end: String,
 }
 
 /// The append of a batch, and the results of the items that are not part of it.
 #[derive(Debug)]
 pub(super) struct DecidedStatements {
-    /// The statements to record; may be empty.
-    pub(super) statements: Vec<Statement>,
+    /// The statements to record, by series; may be empty.
+    pub(super) statements: Vec<(Series, Vec<Statement>)>,
     /// The claims of the buckets, to assert and set.
     pub(super) claims: Vec<Claim>,
     /// The results of all items that are not recorded.
@@ -114,8 +128,8 @@ impl<'a> StatementBatch<'a> {
 
     /// Rejects invalid items, before earlier statements are looked up.
     pub(super) fn resolve(&self, known: &ResolvedRefs<'_>) -> ResolvedStatements {
-        let source = known.source.id;
-        let keys = StatementKeys::new(source, source, self.spec);
+        let (source, series) = (known.source.id, known.source.series.clone());
+        let mut keys: BTreeMap<SourceId, StatementKeys> = BTreeMap::new();
         let mut items = Vec::new();
         let mut named = NamedValues::default();
         let mut results = Vec::new();
@@ -125,17 +139,20 @@ impl<'a> StatementBatch<'a> {
                     known.source.check_expected("bucket", span.start)?;
                 }
                 let campaign = known.campaign(&input.campaign)?;
-                named.add(keys.key(input.bucket, campaign), input.measures.keys().copied());
-                let measures = input.values(known.source.definition.currency)?;
+                let series = series_of(&series, input.bucket);
+                let keys = keys.entry(series.id).or_insert_with(|| StatementKeys::new(source, series.id, self.spec));
+                let key = keys.key(input.bucket, campaign);
+                named.add(key.clone(), input.measures.keys().copied());
+                let measures = input.values(series.currency)?;
                 let statement = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
-                Ok(ResolvedStatement { campaign, bucket: input.bucket, statement })
+                Ok(ResolvedStatement { series, campaign, bucket: input.bucket, key, statement })
             });
             match resolved {
                 Ok(resolved) => items.push(resolved),
                 Err(error) => results.push(ItemResult::rejected(index, None, error)),
             }
         }
-        ResolvedStatements { spec: self.spec, source, keys, total: self.items.len(), items, named, results }
+        ResolvedStatements { spec: self.spec, source, series, keys, total: self.items.len(), items, named, results }
     }
 }
 
@@ -144,25 +161,61 @@ impl ResolvedStatements {
     pub(super) fn claim_keys(&self) -> Vec<Key> {
         let mut wanted = Vec::with_capacity(self.items.len() * 2);
         for item in &self.items {
-            wanted.push((STATEMENT, self.statement_key(item)));
-            wanted.extend(item.statement.measures.keys().map(|measure| self.grain_key(item.campaign, *measure)));
+            wanted.push((STATEMENT, item.key.clone()));
+            wanted.extend(item.statement.measures.keys().map(|measure| grain_key(item, *measure)));
         }
         wanted.sort_unstable();
         wanted.dedup();
         wanted
     }
 
-    fn statement_key(&self, item: &ResolvedStatement) -> String {
-        self.keys.key(item.bucket, item.campaign)
+    /// The keys of the statements in a range of buckets, for each series that holds some of it. None of them may be in
+    /// another zone, of which the batch cannot say anything.
+    pub(super) fn key_ranges(&mut self, from: Bucket, to: Bucket) -> Result<Vec<ReplacedRange>, CommandError> {
+        let holds = |dates: &SeriesDates| match (from, to) {
+            (Bucket::Day(from), Bucket::Day(to)) => {
+                dates.from.is_none_or(|day| day.date <= to) && dates.until.is_none_or(|day| from < day.date)
+            }
+            (Bucket::Starts(from), Bucket::Starts(to)) => {
+                dates.from.is_none_or(|day| day.at <= to) && dates.until.is_none_or(|day| from < day.at)
+            }
+            _ => false,
+        };
+        let mut ranges = Vec::new();
+        for dates in self.series.dates().iter().filter(|dates| holds(dates)) {
+            if !self.series.is_one() && dates.series.time_zone != self.spec.zone {
+                let detail = format!("holds buckets {}: replace those by themselves", in_zone(dates));
+                return Err(CommandError::Invalid { field: "replace", detail });
+            }
+            let keys = StatementKeys::new(self.source, dates.series.id, self.spec);
+            let (first, end) = keys.range(from, to);
+            ranges.push(ReplacedRange { first, end });
+            self.keys.insert(dates.series.id, keys);
+        }
+        Ok(ranges)
     }
 
-    fn grain_key(&self, campaign: CampaignId, measure: Measure) -> Key {
-        (STATEMENT_GRAIN, format!("{}/{campaign}/{measure}", self.source))
+    /// The series, the bucket and the campaign of a key. `None` where another series holds the bucket: what was stated
+    /// before counts no longer.
+    fn read(&self, key: &str) -> Result<Option<(Series, Bucket, CampaignId)>, CommandError> {
+        let found = self.keys.iter().find_map(|(id, keys)| Some((*id, keys.read(key)?)));
+        let (id, (bucket, campaign)) = found.ok_or_else(|| CommandError::bad_claim(STATEMENT, key))?;
+        let series = series_of(&self.series, bucket);
+        Ok((series.id == id).then_some((series, bucket, campaign)))
     }
 
-    /// The keys of the statements in a range of buckets.
-    pub(super) fn key_range(&self, from: Bucket, to: Bucket) -> (String, String) {
-        self.keys.range(from, to)
+    /// Whether a statement is in another zone than its series. One that goes on as the first series began is taken.
+    fn zone_mismatch(&self, item: &ResolvedStatement, mut states_so: impl FnMut(Measure) -> bool) -> Option<ItemError> {
+        if self.series.is_one() || item.series.time_zone == self.spec.zone {
+            return None;
+        }
+        if item.series.id == self.source && item.statement.measures.keys().all(|measure| states_so(*measure)) {
+            return None;
+        }
+        let dates = self.series.dates();
+        let held = dates.iter().rev().find(|dates| dates.series == item.series)?;
+        let detail = format!("is of a day {}, and the batch is in {}", in_zone(held), self.spec.zone);
+        Some(ItemError::at(ItemErrorCode::ZoneMismatch, "bucket", detail))
     }
 
     /// Merges every item with the earlier statements from the claims. Takes back what is replaced and not named.
@@ -175,10 +228,16 @@ impl ResolvedStatements {
         let mut results = Vec::new();
         let mut grains: BTreeMap<String, ClaimEffect> = BTreeMap::new();
         let mut buckets: BTreeMap<String, Vec<IndexedStatement>> = BTreeMap::new();
-        let mut places: HashMap<usize, (CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
+        let mut places: HashMap<usize, (Series, CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
         for item in &self.items {
-            let keys =
-                || item.statement.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
+            let keys = || item.statement.measures.keys().map(|measure| (*measure, grain_key(item, *measure).1));
+            let states_so = |measure| {
+                lookup.held(STATEMENT_GRAIN, &grain_key(item, measure).1).is_some_and(|held| held.state == grain_state)
+            };
+            if let Some(refusal) = self.zone_mismatch(item, states_so) {
+                results.push(ItemResult::rejected(item.statement.index, None, refusal));
+                continue;
+            }
             let conflict = keys().find_map(|(measure, key)| {
                 let held = lookup.held(STATEMENT_GRAIN, &key)?;
                 (held.state != grain_state).then(|| grain_conflict(measure, &held.state))
@@ -188,7 +247,7 @@ impl ResolvedStatements {
                 continue;
             }
             for (measure, value) in &item.statement.measures {
-                let (_, key) = self.grain_key(item.campaign, *measure);
+                let (_, key) = grain_key(item, *measure);
                 let then = match (lookup.held(STATEMENT_GRAIN, &key), value) {
                     (Some(_), _) => ClaimEffect::Keep,
                     (None, Some(_)) => ClaimEffect::Put { owner: self.source.to_string(), state: grain_state.clone() },
@@ -197,19 +256,20 @@ impl ResolvedStatements {
                 };
                 grains.insert(key, then);
             }
-            places.insert(item.statement.index, (item.campaign, item.bucket, item.statement.stated_at));
-            buckets.entry(self.statement_key(item)).or_default().push(item.statement.clone());
+            let ResolvedStatement { series, campaign, bucket, key, statement } = item;
+            places.insert(statement.index, (*series, *campaign, *bucket, statement.stated_at));
+            buckets.entry(key.clone()).or_default().push(statement.clone());
         }
 
         if let Some(part) = replaced {
             // They stand behind the items, and have no results.
             for (index, key) in (self.total..).zip(&part.keys) {
                 let measures = self.named.missing(part, key, &latest_values(lookup, key)?);
-                if !measures.is_empty() {
-                    let (bucket, campaign) =
-                        self.keys.read(key).ok_or_else(|| CommandError::bad_claim(STATEMENT, key))?;
+                if !measures.is_empty()
+                    && let Some((series, bucket, campaign)) = self.read(key)?
+                {
                     let stated_at = part.stated_at;
-                    places.insert(index, (campaign, bucket, stated_at));
+                    places.insert(index, (series, campaign, bucket, stated_at));
                     buckets.entry(key.clone()).or_default().push(IndexedStatement { index, stated_at, measures });
                 }
             }
@@ -232,18 +292,16 @@ impl ResolvedStatements {
             changes.extend(merged.changes);
         }
         let retracted = changes.values().flat_map(BTreeMap::values).filter(|value| value.is_none()).count();
-        let statements = changes
-            .into_iter()
-            .filter_map(|(index, measures)| {
-                let (campaign, bucket, stated_at) = places.get(&index).copied()?;
-                Some(Statement { campaign, bucket, values: Vec::new(), stated_at, measures, sealed: None })
-            })
-            .collect();
+        let statements = changes.into_iter().filter_map(|(index, measures)| {
+            let (series, campaign, bucket, stated_at) = places.get(&index).copied()?;
+            Some((series, Statement { campaign, bucket, values: Vec::new(), stated_at, measures, sealed: None }))
+        });
+        let statements = by_series(statements);
         results.extend(self.results);
         Ok(DecidedStatements {
             statements,
             claims,
-            settled: PreAppendResults { total: self.total, results, retracted, companions: Vec::new() },
+            settled: PreAppendResults { total: self.total, results, retracted, ..PreAppendResults::default() },
         })
     }
 }
@@ -261,6 +319,26 @@ fn latest_values(lookup: &ClaimReader<'_>, key: &str) -> Result<LatestValues, Co
         Some(held) => serde_json::from_str(&held.state).map_err(|_| CommandError::bad_claim(STATEMENT, key)),
         None => Ok(LatestValues::new()),
     }
+}
+
+/// The claim of the grain in which a series states a measure of a campaign.
+fn grain_key(item: &ResolvedStatement, measure: Measure) -> Key {
+    (STATEMENT_GRAIN, format!("{}/{}/{measure}", item.series.id, item.campaign))
+}
+
+/// The series that holds a bucket.
+fn series_of(series: &SeriesTimeline, bucket: Bucket) -> Series {
+    match bucket {
+        Bucket::Day(date) => series.on(date),
+        Bucket::Starts(start) => series.at(start),
+    }
+}
+
+/// Of when, and in which zone, the source states the days of a series.
+fn in_zone(dates: &SeriesDates) -> String {
+    let from = dates.from.map(|day| format!(" from {}", day.date)).unwrap_or_default();
+    let until = dates.until.map(|day| format!(" before {}", day.date)).unwrap_or_default();
+    format!("that the source states in {}{from}{until}", dates.series.time_zone)
 }
 
 fn grain_conflict(measure: Measure, stated: &str) -> ItemError {

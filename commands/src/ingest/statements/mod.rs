@@ -17,7 +17,7 @@ use domain::source::SourceKind;
 use domain::statement::{BucketSpec, Replacement, ReplacementError, STREAM_TYPE, StatementInput, StatementsRecorded};
 use event_store::{ClaimRange, ExpectedVersion};
 
-use self::batch::{ResolvedStatements, StatementBatch};
+use self::batch::{ReplacedRange, ResolvedStatements, StatementBatch};
 use self::replaced::ReplacedPart;
 use super::resolved_refs::ResolvedRefs;
 use super::unknown_campaigns::CampaignCreation;
@@ -68,7 +68,7 @@ impl Commands {
                 continue;
             }
             let stream_id = known.source.id.stream(context.workspace());
-            let resolved = batch.resolve(&known);
+            let mut resolved = batch.resolve(&known);
             // What is stated after the version was read makes the append fail.
             let expected = match replaces {
                 Some(_) => ExpectedVersion::Exact(attempt.claims.stream_version(STREAM_TYPE, &stream_id).await?),
@@ -77,7 +77,7 @@ impl Commands {
             attempt.claims.find(resolved.claim_keys()).await?;
             let most = self.limits.retractions;
             let replaced = match &replaces {
-                Some(replaces) => Some(find_replaced(&mut attempt.claims, replaces, &resolved, most).await?),
+                Some(replaces) => Some(find_replaced(&mut attempt.claims, replaces, &mut resolved, most).await?),
                 None => None,
             };
             let decided = resolved.decide(&attempt.claims, replaced.as_ref())?;
@@ -85,16 +85,16 @@ impl Commands {
                 return Err(CommandError::ReplacementTooLarge { most });
             }
             let mut events = Vec::new();
-            if !decided.statements.is_empty() {
+            for (series, statements) in decided.statements {
                 let recorded = StatementsRecorded {
                     source: known.source.id,
-                    series: None,
-                    currency: known.source.definition.currency,
+                    series: Some(series.id).filter(|id| *id != known.source.id),
+                    currency: series.currency,
                     grain: spec.grain,
                     time_zone: spec.zone,
                     breakdown: Vec::new(),
                     sealed_with: None,
-                    statements: decided.statements,
+                    statements,
                 };
                 events.push(new_json_event(STATEMENTS_RECORDED, &recorded)?);
             }
@@ -141,19 +141,21 @@ fn replaced_part<'a>(
 async fn find_replaced(
     claims: &mut ClaimReader<'_>,
     replaces: &Replaces<'_>,
-    resolved: &ResolvedStatements,
+    resolved: &mut ResolvedStatements,
     most: usize,
 ) -> Result<ReplacedPart, CommandError> {
     const READ_FOR_EACH: usize = 3;
     let Replacement { from, to, campaigns, .. } = replaces.replacement;
-    let (first, end) = resolved.key_range(*from, *to);
     let endings: Option<Vec<String>> = campaigns.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect());
     let read_at_most = most.saturating_mul(READ_FOR_EACH);
     let limit = i32::try_from(read_at_most).unwrap_or(i32::MAX).saturating_add(1);
-    let range = ClaimRange { first: &first, end: &end, endings: endings.as_deref(), most: limit };
-    let keys = claims.find_between(STATEMENT, range).await?;
-    if keys.len() > read_at_most {
-        return Err(CommandError::ReplacementTooLarge { most });
+    let mut keys = Vec::new();
+    for ReplacedRange { first, end } in resolved.key_ranges(*from, *to)? {
+        let range = ClaimRange { first: &first, end: &end, endings: endings.as_deref(), most: limit };
+        keys.extend(claims.find_between(STATEMENT, range).await?);
+        if keys.len() > read_at_most {
+            return Err(CommandError::ReplacementTooLarge { most });
+        }
     }
     Ok(ReplacedPart { keys, measures: replaces.measures.clone(), stated_at: replaces.stated_at })
 }

@@ -18,7 +18,8 @@ use crate::measure::Measure;
 use crate::money::{Currency, Money};
 use crate::observation::{Backfill, Correction, Observation, ObservationType, ObservationsRecorded};
 use crate::source::{
-    Horizon, Horizons, IdScope, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole, UnknownCampaigns,
+    Horizon, Horizons, IdScope, Series, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole,
+    UnknownCampaigns,
 };
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
@@ -184,7 +185,7 @@ fn horizons() -> impl Strategy<Value = Horizons> {
 }
 
 fn of_a_source() -> impl Strategy<Value = SourceEvent> {
-    let changed = (registered(), any::<[bool; 8]>(), date()).prop_map(|(event, given, from)| {
+    let changed = (registered(), any::<[bool; 10]>(), date()).prop_map(|(event, given, from)| {
         let SourceEvent::SourceRegistered { source, definition, at } = event else { unreachable!() };
         let change = SourceChange {
             channel: given[0].then_some(definition.channel),
@@ -196,7 +197,12 @@ fn of_a_source() -> impl Strategy<Value = SourceEvent> {
             complete_after_s: definition.complete_after_s.filter(|_| given[6]),
             quiet_after_s: definition.quiet_after_s.filter(|_| given[6]),
             observation_window_s: definition.observation_window_s.filter(|_| given[7]),
-            unknown_campaigns: given[7].then_some(definition.unknown_campaigns),
+            unknown_campaigns: given[9].then_some(definition.unknown_campaigns),
+            series: given[8].then_some(Series {
+                id: source,
+                time_zone: definition.time_zone,
+                currency: definition.currency,
+            }),
         };
         SourceEvent::SourceChanged { source, change, from, at }
     });

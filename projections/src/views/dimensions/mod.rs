@@ -1,6 +1,6 @@
 //! `read.dimension_values` and `read.dimension_totals`: pushed observations by one dimension at a time.
 //!
-//! For each (campaign, source, dimension) the first values are kept, up to the epoch's limit. Later values are summed
+//! For each (campaign, series, dimension) the first values are kept, up to the epoch's limit. Later values are summed
 //! in `(other)`. A source's observations are one stream, so "first" depends on the order within one stream only. The
 //! ranks of a batch's values continue from the stored ones, in their order, so they do not depend on batches. Neither
 //! do a sum and a maximum. An observation without a value of a dimension makes no row of it.
@@ -41,7 +41,7 @@ struct Group {
     workspace: i32,
     dimension: Dimension,
     campaign: CampaignId,
-    source: SourceId,
+    series: SourceId,
 }
 
 /// Sums by bucket and measure.
@@ -113,7 +113,7 @@ impl View for Dimensions {
             let bucket = quarter_hour(observation.occurred_at);
             for (name, value) in &observation.dimensions {
                 let Ok(dimension) = name.parse() else { continue };
-                let group = Group { workspace: recorded.workspace, dimension, campaign, source: batch.source };
+                let group = Group { workspace: recorded.workspace, dimension, campaign, series: batch.series() };
                 let values = self.groups.entry(group).or_default();
                 for (measure, increment) in observation.increments() {
                     let Some(cells) = values.cells(value) else { continue };
@@ -249,7 +249,7 @@ impl Columns {
                 columns.workspaces.push(group.workspace);
                 columns.dimensions.push(group.dimension.name().to_owned());
                 columns.campaigns.push(group.campaign.0);
-                columns.sources.push(group.source.0);
+                columns.sources.push(group.series.0);
                 columns.buckets.push(*bucket);
                 columns.values.push((*value).to_owned());
                 columns.measures.push(measure.name().to_owned());

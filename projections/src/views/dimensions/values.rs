@@ -132,7 +132,7 @@ impl ValueQuery {
         self.workspaces.push(group.workspace);
         self.dimensions.push(group.dimension.name().to_owned());
         self.campaigns.push(group.campaign.0);
-        self.sources.push(group.source.0);
+        self.sources.push(group.series.0);
         self.values.push(value.to_owned());
         self.groups.push(index);
         self.places.push(place);

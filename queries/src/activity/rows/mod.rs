@@ -64,6 +64,9 @@ type Key = (i64, String);
 struct CorrectionSummary {
     corrections: BTreeMap<String, i64>,
     changes: BTreeMap<Measure, String>,
+    /// Theirs, where it is not that of the source's first series.
+    #[serde(default)]
+    currency: Option<Currency>,
 }
 
 impl ActivityRow {
@@ -79,8 +82,8 @@ impl ActivityRow {
         } else {
             CorrectionSummary::default()
         };
-        let currency: Option<Currency> =
-            self.currency.as_deref().map(str::parse).transpose().map_err(ReadError::corrupt)?;
+        let of_source = self.currency.as_deref().map(str::parse).transpose().map_err(ReadError::corrupt)?;
+        let currency: Option<Currency> = corrected.currency.or(of_source);
         let mut added = BTreeMap::new();
         for (measure, change) in corrected.changes {
             let change = change.parse().map_err(ReadError::corrupt)?;

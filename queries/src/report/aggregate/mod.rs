@@ -70,9 +70,9 @@ struct PartQuery<'a> {
     part: &'a DisjointPart,
     stretch: Stretch,
     rollup: RollupChoice,
-    /// By source, its period in the stretch.
+    /// By series, its period in the stretch.
     periods: BTreeMap<Uuid, PeriodId>,
-    sources: Vec<Uuid>,
+    series: Vec<Uuid>,
     /// What these sources are covered for in the campaigns that another one feeds.
     pairs: Vec<CoveringPair>,
 }
@@ -93,13 +93,13 @@ pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
     for (part, admitted) in parts {
         for (stretch, (periods, rollup)) in selection.stretches {
             let is_read = |id: &&PeriodId| part.sources.contains(id) && selection.shown.contains(id);
-            let periods: BTreeMap<_, _> = periods.iter().filter(is_read).map(|id| (id.source, *id)).collect();
+            let periods: BTreeMap<_, _> = periods.iter().filter(is_read).map(|id| (id.series, *id)).collect();
             if periods.is_empty() {
                 continue;
             }
-            let sources = periods.keys().copied().collect();
+            let series = periods.keys().copied().collect();
             let pairs = admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(periods.values(), admitted));
-            let query = PartQuery { selection, part, stretch: *stretch, rollup: *rollup, periods, sources, pairs };
+            let query = PartQuery { selection, part, stretch: *stretch, rollup: *rollup, periods, series, pairs };
             let sums = query.gather(snapshot, &mut aggregates.mismatches).await?;
             if aggregates.sums.len() + sums.len() > MAX_SUMS {
                 return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
@@ -111,10 +111,10 @@ pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
 }
 
 impl PartQuery<'_> {
-    /// The period of a source in the stretch.
-    fn period(&self, source: Uuid) -> Result<PeriodId, ReadError> {
-        let period = self.periods.get(&source).copied();
-        period.ok_or_else(|| ReadError::corrupt(format!("sum of source {source}")))
+    /// The period of a series in the stretch.
+    fn period(&self, series: Uuid) -> Result<PeriodId, ReadError> {
+        let period = self.periods.get(&series).copied();
+        period.ok_or_else(|| ReadError::corrupt(format!("sum of series {series}")))
     }
 
     async fn gather(

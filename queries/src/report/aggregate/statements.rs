@@ -18,6 +18,7 @@ use crate::sources::PeriodId;
 /// The pairs of a part as the statements take them.
 #[derive(Debug, Default)]
 struct CoveredCampaigns {
+    /// As the tables of numbers have them: by series.
     sources: Vec<Uuid>,
     others: Vec<Uuid>,
     ratios: Vec<i32>,
@@ -117,7 +118,7 @@ impl SumRow {
 impl PartQuery<'_> {
     #[expect(clippy::too_many_lines, reason = "most lines are the text of one statement")]
     pub(super) async fn select(&self, snapshot: &mut Snapshot) -> Result<Vec<SumRow>, ReadError> {
-        let (plan, sources) = (self.selection.plan, &self.sources);
+        let (plan, series) = (self.selection.plan, &self.series);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let (start, end) = self.stretch.span(plan);
         // Rows that retention gave up may not be dropped yet.
@@ -204,7 +205,7 @@ impl PartQuery<'_> {
                     start,
                     end,
                     &measures,
-                    sources,
+                    series,
                     &fitting,
                     &too_coarse,
                     &dates,
@@ -229,7 +230,7 @@ impl PartQuery<'_> {
     fn covered_campaigns(&self) -> CoveredCampaigns {
         let mut campaigns = CoveredCampaigns::default();
         for (source, other, ratio) in &self.pairs {
-            campaigns.sources.push(source.source);
+            campaigns.sources.push(source.series);
             campaigns.others.push(other.source);
             campaigns.ratios.push(*ratio);
         }
@@ -302,7 +303,7 @@ impl PartQuery<'_> {
             start,
             end,
             &measures,
-            &self.sources,
+            &self.series,
             only.as_deref(),
             except.as_deref(),
             included.as_deref(),

@@ -27,7 +27,7 @@ use super::query::{DataState, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{Row, RowContext};
 use super::sum::Sum;
-use crate::sources::{PeriodId, Source, SourceDates, SourcePeriods};
+use crate::sources::{PeriodId, SeriesHistory, Source, SourceDates, SourcePeriods};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -77,6 +77,8 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
     Source {
         id: id(n),
         definition,
+        series: id(n),
+        series_history: SeriesHistory::default(),
         history: Vec::new(),
         period: SourceDates::default(),
         freshness: SourceFreshness::new(&details, SourceSyncs::default()),

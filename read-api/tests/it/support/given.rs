@@ -11,7 +11,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{Horizon, Horizons, IdScope, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, IdScope, Series, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
 use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
@@ -30,6 +30,11 @@ impl Given {
         let is_workspace = event_type.stream_type == workspace::STREAM_TYPE;
         let id = if is_workspace { "workspace".to_owned() } else { self.stream.to_string() };
         (event_type, id, serde_json::to_string(&self.event).unwrap())
+    }
+
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { stream: self.stream, event: self.event.clone() }
     }
 }
 
@@ -199,9 +204,25 @@ pub(crate) fn stated(from: u128, of: u128, grain: Grain, zone: &str, buckets: &[
     Given { stream: source(from).0, event: Event::Statements(event) }
 }
 
+/// The same batch in a series of its source.
+pub(crate) fn in_series(mut given: Given, series: Series) -> Given {
+    let other = |source: SourceId| Some(series.id).filter(|id| *id != source);
+    match &mut given.event {
+        Event::Observations(batch) => (batch.series, batch.currency) = (other(batch.source), series.currency),
+        Event::Statements(batch) => (batch.series, batch.currency) = (other(batch.source), series.currency),
+        _ => unreachable!("a batch"),
+    }
+    given
+}
+
 /// The days of UTC that a source states.
 pub(crate) fn days(from: u128, of: u128, buckets: &[(&str, &[(Measure, i64)])]) -> Given {
     stated(from, of, Grain::Day, "UTC", buckets)
+}
+
+/// What a source says of its runs.
+pub(crate) fn sync_event(n: u128, event: SyncEvent) -> Given {
+    Given { stream: source(n).0, event: Event::Sync(event) }
 }
 
 pub(crate) fn completed(from: u128, said_at: &str, through: &str, grain: Grain) -> Given {
@@ -214,15 +235,15 @@ pub(crate) fn completed(from: u128, said_at: &str, through: &str, grain: Grain) 
         lookback_s: 3 * 86_400,
         final_through: FinalThrough::default(),
     };
-    Given { stream: source(from).0, event: Event::Sync(event) }
+    sync_event(from, event)
 }
 
 pub(crate) fn started(from: u128, said_at: &str) -> Given {
     let event = SyncEvent::SyncStarted { source: source(from), at: at(said_at) };
-    Given { stream: source(from).0, event: Event::Sync(event) }
+    sync_event(from, event)
 }
 
 pub(crate) fn failed(from: u128, said_at: &str, reason: &str) -> Given {
     let event = SyncEvent::SyncFailed { source: source(from), at: at(said_at), reason: reason.to_owned() };
-    Given { stream: source(from).0, event: Event::Sync(event) }
+    sync_event(from, event)
 }

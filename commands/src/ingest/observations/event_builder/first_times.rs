@@ -3,6 +3,7 @@
 
 use domain::item::ItemError;
 use domain::observation::{Observation, ObservationInput, ObservationType, bad_message};
+use domain::source::Series;
 use event_store::OnDuplicate;
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ impl EventBuilder<'_> {
 
     /// Adds the first time of a message and its recipient, unless it is known to have counted. If it has meanwhile, the
     /// append leaves it out.
-    pub(super) fn count_first_time(&mut self, id: Uuid, mut observation: Observation) {
+    pub(super) fn count_first_time(&mut self, series: Series, id: Uuid, mut observation: Observation) {
         let key = self.ids.first_time_key(id);
         if self.recorded.latest(id).is_some() || self.places.contains_key(&(key.day, id)) {
             return;
@@ -49,6 +50,6 @@ impl EventBuilder<'_> {
         observation.id.push_str(SUFFIX);
         self.places.insert((key.day, id), self.items.len());
         self.companions.push(self.items.len());
-        self.items.push(PendingItem { key, when_taken: OnDuplicate::Skip, observation });
+        self.items.push(PendingItem { series, key, when_taken: OnDuplicate::Skip, observation });
     }
 }

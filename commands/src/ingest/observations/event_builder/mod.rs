@@ -1,20 +1,24 @@
-//! The event of a batch, built item by item. The decision on an item depends on its source and campaign, on the log,
-//! and on the items before it.
+//! The events of a batch, built item by item: one for each series that it touches. The decision on an item depends on
+//! its source and campaign, on the log, and on the items before it.
 
 mod first_times; // what counts once for a message and its recipient
+mod payloads; // the items of each series
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::CampaignId;
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate, truncate_to_millis};
+use domain::money::Currency;
 use domain::observation::{
     Backfill, Correction, CorrectionInput, CorrectionTarget, NetAmounts, Observation, ObservationBody,
-    ObservationInput, ObservationType, ObservationsRecorded, StatedOriginal,
+    ObservationInput, ObservationType, StatedOriginal,
 };
-use event_store::{Claim, ClaimPrecondition, Item, ItemKey, ItemPrecondition, OnDuplicate, Payload};
+use domain::source::Series;
+use event_store::{Claim, ClaimPrecondition, ItemKey, ItemPrecondition, OnDuplicate, Payload};
 use uuid::Uuid;
 
+use self::payloads::BatchHead;
 use super::correction_totals::CorrectionTotals;
 use super::fingerprint;
 use super::id_space::IdSpace;
@@ -24,14 +28,11 @@ use crate::batch_result::{ItemStatus, PreAppendResults};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
 
-/// The end of an event's JSON after the observations.
-const TAIL: &str = "]}";
-
 /// The append of a batch, and the results of the items that are not part of it.
 #[derive(Debug)]
 pub(super) struct DecidedBatch {
-    /// The event's payload; `None` if it has no items.
-    pub(super) payload: Option<Payload>,
+    /// The events' payloads; none if no item is left.
+    pub(super) payloads: Vec<Payload>,
     /// The totals of corrected observations.
     pub(super) claims: Vec<Claim>,
     /// The observations that are corrected.
@@ -40,7 +41,7 @@ pub(super) struct DecidedBatch {
     pub(super) settled: PreAppendResults,
 }
 
-/// The builder of the event.
+/// The builder of the events.
 #[derive(Debug)]
 pub(super) struct EventBuilder<'a> {
     known: &'a ResolvedRefs<'a>,
@@ -63,6 +64,7 @@ pub(super) struct EventBuilder<'a> {
 
 #[derive(Debug)]
 struct PendingItem {
+    series: Series,
     key: ItemKey,
     when_taken: OnDuplicate,
     observation: Observation,
@@ -112,8 +114,8 @@ impl<'a> EventBuilder<'a> {
         when_taken: OnDuplicate,
     ) -> Result<Option<(ItemStatus, ItemErrorCode)>, ItemError> {
         self.check_age(input)?;
-        let source = &self.known.source;
-        let currency = source.definition.currency;
+        let series = self.series(input);
+        let currency = series.currency;
         let id = self.ids.digest(input.recorded_kind(), &input.id);
         let at = self.ids.content_time(truncate_to_millis(input.occurred_at));
         let value_micros = input.value_micros(currency)?;
@@ -147,7 +149,7 @@ impl<'a> EventBuilder<'a> {
                 if let Some(duplicate) = self.find_duplicate(key) {
                     return Ok(Some(duplicate));
                 }
-                (key, self.correct(input, adjusts, campaign.as_ref(), restated)?)
+                (key, self.correct(input, adjusts, campaign.as_ref(), restated, currency)?)
             }
         };
         self.places.insert((key.day, key.id), self.items.len());
@@ -155,9 +157,9 @@ impl<'a> EventBuilder<'a> {
             self.history.entry(key.id).or_default().insert(key.day);
         }
         let first = first_time.map(|id| (id, Observation { kind: input.kind, ..observation.clone() }));
-        self.items.push(PendingItem { key, when_taken, observation });
+        self.items.push(PendingItem { series, key, when_taken, observation });
         if let Some((id, observation)) = first {
-            self.count_first_time(id, observation);
+            self.count_first_time(series, id, observation);
         }
         Ok(None)
     }
@@ -206,9 +208,10 @@ impl<'a> EventBuilder<'a> {
         adjusts: &CorrectionTarget,
         campaign: Option<&CampaignRef>,
         restated: CorrectionInput,
+        currency: Currency,
     ) -> Result<Observation, ItemError> {
         let original = match (&adjusts.original, campaign) {
-            (Some(stated), Some(campaign)) => self.stated_original(input.kind, adjusts, stated, campaign)?,
+            (Some(stated), Some(campaign)) => self.stated_original(input.kind, adjusts, stated, campaign, currency)?,
             _ => self.original(input.kind, adjusts)?,
         };
         if original.is_correction {
@@ -254,8 +257,8 @@ impl<'a> EventBuilder<'a> {
         adjusts: &CorrectionTarget,
         stated: &StatedOriginal,
         campaign: &CampaignRef,
+        currency: Currency,
     ) -> Result<CorrectedObservation, ItemError> {
-        let currency = self.known.source.definition.currency;
         let value_micros = stated.value.map(|value| value.in_currency(currency, "adjusts")).transpose()?;
         let id = self.ids.digest(kind, &adjusts.id);
         Ok(CorrectedObservation {
@@ -360,28 +363,15 @@ impl<'a> EventBuilder<'a> {
     /// The append of the batch, given the results of the items that are not part of it.
     pub(super) fn finish(self, mut settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
         settled.companions.clone_from(&self.companions);
-        let source = &self.known.source;
+        let source = self.known.source.id;
         let (claims, item_preconditions) = match self.backfill {
             Some(_) => (Vec::new(), Vec::new()),
-            None => (self.totals.claims(source.id)?, self.totals.item_preconditions()),
+            None => (self.totals.claims(source)?, self.totals.item_preconditions()),
         };
-        let mut items = Vec::with_capacity(self.items.len());
-        for PendingItem { key, when_taken, observation } in self.items {
-            let content = serde_json::to_string(&observation).map_err(CommandError::Encoding)?;
-            items.push(Item { key: self.backfill.is_none().then_some(key), when_taken, content });
-        }
-        if items.is_empty() {
-            return Ok(DecidedBatch { payload: None, claims, item_preconditions, settled });
-        }
-        // The observations come last in the event, so an event without any gives the JSON around them.
-        let empty = ObservationsRecorded {
-            backfill: self.backfill.cloned(),
-            ..ObservationsRecorded::new(source.id, source.definition.currency, self.campaigns, Vec::new())
-        };
-        let mut head = serde_json::to_string(&empty).map_err(CommandError::Encoding)?;
-        head.truncate(head.len() - TAIL.len());
-        let payload = Payload::Items { head, items, tail: TAIL.to_owned() };
-        Ok(DecidedBatch { payload: Some(payload), claims, item_preconditions, settled })
+        let head = BatchHead { source, backfill: self.backfill, campaigns: &self.campaigns };
+        let payloads;
+        (payloads, settled.order) = head.payloads(self.items)?;
+        Ok(DecidedBatch { payloads, claims, item_preconditions, settled })
     }
 }
 

@@ -66,6 +66,7 @@ fn past_sale(id_of: &str, occurred_at: &str, campaign: Uuid) -> RecordedOriginal
             id: id(ObservationType::Conversion, id_of),
             fingerprint: 7,
         },
+        series: source().id,
         campaign: CampaignId(campaign),
         total: NetAmounts::of(&observation),
         observation,
@@ -113,7 +114,7 @@ fn corrections_record_the_difference_under_their_original() {
     assert_eq!(claim.then, ClaimEffect::Put { owner: source().id.to_string(), state });
     let [seen] = judged.item_preconditions.as_slice() else { panic!("{:?}", judged.item_preconditions) };
     assert_eq!((seen.day, seen.id, seen.fingerprint), (day("2026-11-20"), original, 7));
-    let Some(Payload::Items { items, .. }) = judged.payload else { panic!("nothing is recorded") };
+    let Some(Payload::Items { items, .. }) = judged.payloads.into_iter().next() else { panic!("nothing is recorded") };
     assert_eq!(items[0].when_taken, OnDuplicate::FailRequest);
     assert_eq!(items[0].key.unwrap().day, day("2026-11-21"));
 }
@@ -162,7 +163,7 @@ fn originals_may_precede_their_corrections_in_one_batch() {
     assert_eq!(changes, [(1_000_000, Some(59_900_000)), (-1_000_000, Some(-59_900_000)), (333_333, None)]);
     assert!(recorded.observations.iter().all(|row| row.occurred_at == at("2026-11-20T09:07:00Z")));
     assert_eq!(judged.claims[0].expect, ClaimPrecondition::Absent);
-    let Some(Payload::Items { items, .. }) = judged.payload else { panic!("nothing is recorded") };
+    let Some(Payload::Items { items, .. }) = judged.payloads.into_iter().next() else { panic!("nothing is recorded") };
     // The original may have been recorded meanwhile as it is; that the corrections rest on it is asserted.
     assert_eq!(items[0].when_taken, OnDuplicate::Skip);
     assert_eq!(judged.item_preconditions[0].fingerprint, items[0].key.unwrap().fingerprint);
@@ -243,13 +244,15 @@ fn rejects_corrections_of_corrections() {
     original.key.day = day("2026-11-21");
     let judged = judge_after(&past(vec![original]), &[correction("r-1", "r-0", &json!({}))]);
     assert_eq!(settled(&judged), [rejected(0, ItemErrorCode::AdjustsCorrection)]);
-    assert_eq!((judged.payload, judged.claims, judged.item_preconditions), (None, vec![], vec![]));
+    assert_eq!((judged.payloads, judged.claims, judged.item_preconditions), (vec![], vec![], vec![]));
 }
 
 /// What the log holds under an item's id.
 fn item(sent: &ObservationItem, fingerprint: i64) -> StoredItem {
     let judged = judge_after(&RecordedItems::default(), std::slice::from_ref(sent));
-    let Some(Payload::Items { items, .. }) = judged.payload else { panic!("{sent:?} is not taken") };
+    let Some(Payload::Items { items, .. }) = judged.payloads.into_iter().next() else {
+        panic!("{sent:?} is not taken")
+    };
     let key = items[0].key.unwrap();
     StoredItem {
         id: key.id,
@@ -275,9 +278,14 @@ fn repeated_items_are_judged_by_what_is_recorded() {
     assert_eq!(fares(&third_recorded), [(0, Conflict), (1, Conflict), (2, Conflict), (3, Conflict)]);
 
     // The one that is left must be new: the others were told what they are by it.
-    let Some(Payload::Items { items, .. }) = judge_after(&RecordedItems::default(), &batch).payload else { panic!() };
+    let Some(Payload::Items { items, .. }) = judge_after(&RecordedItems::default(), &batch).payloads.into_iter().next()
+    else {
+        panic!()
+    };
     assert_eq!(items[0].when_taken, OnDuplicate::FailRequest);
-    let Some(Payload::Items { items, .. }) = judge_after(&RecordedItems::default(), &batch[..1]).payload else {
+    let Some(Payload::Items { items, .. }) =
+        judge_after(&RecordedItems::default(), &batch[..1]).payloads.into_iter().next()
+    else {
         panic!()
     };
     assert_eq!(items[0].when_taken, OnDuplicate::Skip);
@@ -303,7 +311,7 @@ fn corrections_of_one_id_are_told_apart_by_content() {
     // Once recorded it is a duplicate, whatever became of its original.
     let taken =
         judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", FIRST)]), std::slice::from_ref(&first));
-    let Some(Payload::Items { items, .. }) = taken.payload else { panic!("it is not taken") };
+    let Some(Payload::Items { items, .. }) = taken.payloads.into_iter().next() else { panic!("it is not taken") };
     let ItemKey { day, id, fingerprint, .. } = items[0].key.unwrap();
     let recorded = RecordedItems::of(&[StoredItem { id, day, fingerprint, position: 5 }], Vec::new());
     let judged = judge_after(&recorded, &[first]);

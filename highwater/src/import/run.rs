@@ -200,6 +200,7 @@ pub async fn import(options: &Options, client: Option<&ApiClient>, now: DateTime
 
     progress.phase("reading", opened.table.size());
     let mut verdict = opened.judge(options, &facts, now, &|bytes| progress.at(bytes));
+    sources::check_days(&verdict, &facts, &registered)?;
     for name in plan.unknown_names(&verdict.sources) {
         progress.say(&format!("warning: the file has no source `{name}`"));
     }

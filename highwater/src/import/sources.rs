@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
+use chrono::NaiveDate;
 use domain::money::Currency;
 use domain::zone::Zone;
 use reqwest::StatusCode;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::facts::SourceFacts;
+use super::judge::{Item, Verdict};
 use super::plan::Plan;
 use crate::client::ApiClient;
 
@@ -35,7 +37,8 @@ pub async fn look_up<'a>(
     Ok(found)
 }
 
-/// Settles zone and currency of each source: as declared, else as registered, else as its lines say.
+/// Settles zone and currency of each source: as declared, else as registered, else as its lines say. Of a source that
+/// moved on to others it is those of one series: the one that is declared, else the one of today.
 pub fn settle(
     plan: &Plan,
     found: &BTreeMap<String, BTreeSet<Currency>>,
@@ -48,7 +51,7 @@ pub fn settle(
         if let Some(known) = known {
             wrong.extend(contradictions(plan, name, known));
         }
-        let said = |member: &str| known.and_then(|known| known[member].as_str());
+        let said = |member: &str| known.and_then(|known| series_of(plan, known)[member].as_str());
         let zone = plan.time_zone.or_else(|| said("time_zone")?.parse().ok()).unwrap_or(Zone::UTC);
         let known_currency = plan.currency.or_else(|| said("currency")?.parse().ok());
         let codes = || currencies.iter().map(Currency::to_string).collect::<Vec<_>>().join(" and ");
@@ -74,14 +77,64 @@ pub fn settle(
     if wrong.is_empty() { Ok(facts) } else { Err(Contradictions(wrong)) }
 }
 
+/// The series of a registered source that is in the declared zone and currency, the last if there are several; else
+/// what holds today.
+fn series_of<'a>(plan: &Plan, known: &'a Value) -> &'a Value {
+    let declared = [
+        ("time_zone", plan.time_zone.map(|zone| zone.to_string())),
+        ("currency", plan.currency.map(|currency| currency.to_string())),
+    ];
+    let is_declared = |series: &&Value| {
+        declared.iter().all(|(member, declared)| declared.as_deref().is_none_or(|text| series[*member] == text))
+    };
+    let says_any = declared.iter().any(|(_, declared)| declared.is_some());
+    let series = known["series"].as_array().filter(|_| says_any);
+    series.and_then(|series| series.iter().rfind(is_declared)).unwrap_or(known)
+}
+
+/// Refuses days that a source states in another zone or currency than the lines are judged in.
+pub fn check_days(
+    verdict: &Verdict,
+    facts: &BTreeMap<String, SourceFacts>,
+    registered: &BTreeMap<String, Value>,
+) -> Result<(), Contradictions> {
+    let mut wrong = BTreeSet::new();
+    for Item { source, day, .. } in &verdict.items {
+        let Some(name) = verdict.sources.get(*source) else { continue };
+        let Some((known, facts)) = registered.get(name).zip(facts.get(name)) else { continue };
+        let date = |value: &Value| value.as_str().and_then(|text| text.parse::<NaiveDate>().ok());
+        let holds = |series: &&Value| {
+            date(&series["from"]).is_none_or(|from| from <= *day)
+                && date(&series["until"]).is_none_or(|until| *day < until)
+        };
+        let Some(held) = known["series"].as_array().and_then(|series| series.iter().find(holds)) else { continue };
+        let (zone, currency) = (facts.zone.to_string(), facts.currency.to_string());
+        if held["time_zone"] != zone || held["currency"] != currency {
+            let text = |member: &str| held[member].as_str().unwrap_or_default().to_owned();
+            let from = date(&held["from"]).map(|from| format!(" from {from}")).unwrap_or_default();
+            let until = date(&held["until"]).map(|until| format!(" before {until}")).unwrap_or_default();
+            wrong.insert(format!(
+                "source `{name}` is in {} and {}{from}{until}, and the file's days of that time are read in {zone} and \
+                 {currency}: send those days by themselves, with --time-zone {} --currency {}",
+                text("time_zone"),
+                text("currency"),
+                text("time_zone"),
+                text("currency"),
+            ));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Contradictions(wrong.into_iter().collect())) }
+}
+
 /// Where what is declared differs from what is registered.
 fn contradictions(plan: &Plan, name: &str, known: &Value) -> Vec<String> {
     let settings = &known["settings"];
+    let series = series_of(plan, known);
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let declared = [
         ("kind", Some("pull".to_owned()), text(&known["kind"])),
-        ("currency", plan.currency.map(|currency| currency.to_string()), text(&known["currency"])),
-        ("time zone", plan.time_zone.map(|zone| zone.to_string()), text(&known["time_zone"])),
+        ("currency", plan.currency.map(|currency| currency.to_string()), text(&series["currency"])),
+        ("time zone", plan.time_zone.map(|zone| zone.to_string()), text(&series["time_zone"])),
         ("role", plan.declared_role(name).map(|role| role.name().to_owned()), text(&settings["role"])),
         ("channel", plan.declared_channel(name).map(|channel| channel.name().to_owned()), text(&settings["channel"])),
         ("platform", plan.platform.clone(), text(&known["platform"])),

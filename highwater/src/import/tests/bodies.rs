@@ -55,6 +55,44 @@ fn what_is_not_declared_is_as_registered() {
     assert_eq!((facts["A"].currency.code(), facts["A"].is_registered), ("USD", true));
 }
 
+/// `A` moved on from dollars and UTC to euros and Berlin on 2 January 2019.
+fn moved() -> BTreeMap<String, Value> {
+    let mut known = registered("EUR", "primary");
+    let body = known.get_mut("A").unwrap();
+    body["time_zone"] = json!("Europe/Berlin");
+    body["series"] = json!([
+        { "time_zone": "UTC", "currency": "USD", "from": null, "until": "2019-01-02" },
+        { "time_zone": "Europe/Berlin", "currency": "EUR", "from": "2019-01-02", "until": null },
+    ]);
+    known
+}
+
+#[test]
+fn days_are_sent_in_the_zone_and_currency_of_their_dates() {
+    let check = |day: &str, zone: Option<&str>, currency: Option<&str>| {
+        let mut options = options();
+        options.mapping.time_zone = zone.map(|zone| zone.parse().unwrap());
+        options.mapping.currency = currency.map(|currency| currency.parse().unwrap());
+        let mut file = judge(format!("{HEADER}{day},A,One,1,1,1\n"), &options);
+        file.facts =
+            sources::settle(&file.plan, &file.opened.survey.sources, &moved()).map_err(|error| error.to_string())?;
+        sources::check_days(&file.verdict, &file.facts, &moved()).map_err(|error| error.to_string())?;
+        Ok::<_, String>((file.facts["A"].zone.to_string(), file.facts["A"].currency.to_string()))
+    };
+    let euros = ("Europe/Berlin".to_owned(), "EUR".to_owned());
+    assert_eq!(check("02.01.2019", None, None), Ok(euros));
+    let refused = check("01.01.2019", None, None).unwrap_err();
+    for part in ["`A`", "UTC and USD before 2019-01-02", "--time-zone UTC --currency USD"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert_eq!(check("01.01.2019", None, Some("USD")), check("01.01.2019", Some("UTC"), None));
+    assert_eq!(check("01.01.2019", Some("UTC"), Some("USD")), Ok(("UTC".to_owned(), "USD".to_owned())));
+    assert!(
+        check("02.01.2019", Some("UTC"), Some("USD")).unwrap_err().contains("Europe/Berlin and EUR from 2019-01-02")
+    );
+    assert!(check("01.01.2019", None, Some("GBP")).unwrap_err().contains("registered with the currency EUR"));
+}
+
 #[test]
 fn what_is_declared_otherwise_than_registered_is_refused() {
     let mut options = declared();

@@ -13,6 +13,7 @@ mod documents; // the OpenAPI document
 mod export_limits; // limits of concurrent and slow exports
 mod exports; // rows as CSV, and unsupported formats
 mod finality; // horizons, reads, expected sources
+mod finality_histories; // random runs, ends and returns
 mod freshness; // states, sources, what was final
 mod freshness_table; // every state of a source
 mod hostile; // hostile requests

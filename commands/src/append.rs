@@ -149,13 +149,14 @@ pub(crate) async fn settle(
             | AppendError::Invalid(_)
             | AppendError::Overloaded
             | AppendError::ShuttingDown
+            | AppendError::Unconfirmed
             | AppendError::Unavailable(_)),
         ) => Err(error.into()),
     }
 }
 
 /// The result of the same command, if it was carried out before. This only saves work: the append checks again, under
-/// the lock.
+/// the lock. A receipt that a standby may not have is answered once it has it.
 pub(crate) async fn find_previous_result(
     commands: &Commands,
     context: &CommandContext,
@@ -164,6 +165,9 @@ pub(crate) async fn find_previous_result(
     let today = context.received_at.date_naive();
     match find_receipt(&commands.pool, context.workspace().0, &idempotency.key, today).await? {
         Some(receipt) if receipt.digest == idempotency.digest => {
+            if receipt.awaits_standby {
+                commands.appender.confirm(context.workspace().0, commands.clock.now()).await?;
+            }
             let recorded_at = recorded_at(&commands.pool, context.workspace().0, receipt.position).await?;
             CommandResult::replayed(receipt, recorded_at, &idempotency.key).map(Some)
         }

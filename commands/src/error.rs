@@ -148,6 +148,9 @@ pub enum CommandError {
         /// Its key.
         key: String,
     },
+    /// The command was written, but a synchronous standby may not have it.
+    #[error("the command was written, but a synchronous standby may not have it")]
+    OutcomeUnknown,
     /// An event does not contain the observations that the log's item ids name.
     #[error("the event at position {position} does not hold the observations that are recorded with it")]
     BadEvent {
@@ -177,6 +180,11 @@ pub enum CommandError {
 impl CommandError {
     pub(crate) fn bad_claim(kind: &'static str, key: &str) -> Self {
         Self::BadClaim { kind, key: key.to_owned() }
+    }
+
+    /// Whether the command may be carried out all the same.
+    pub fn may_be_carried_out(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown | Self::Append(AppendError::Unavailable(_)))
     }
 
     /// Whether a service that the command needs cannot be reached now. Another attempt, or another process, may
@@ -211,6 +219,7 @@ impl From<AppendError> for CommandError {
             | AppendError::ServerStartedAnew => Self::Contended,
             AppendError::ReceiptMismatch => Self::KeyReused,
             AppendError::Overloaded => Self::Overloaded,
+            AppendError::Unconfirmed => Self::OutcomeUnknown,
             AppendError::Invalid(_) | AppendError::ShuttingDown | AppendError::Unavailable(_) => Self::Append(error),
         }
     }

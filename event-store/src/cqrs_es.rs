@@ -111,9 +111,10 @@ impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
             | AppendError::Claim { .. }
             | AppendError::Item
             | AppendError::ServerStartedAnew => Self::AggregateConflict,
-            AppendError::Unavailable(_) | AppendError::Overloaded | AppendError::ShuttingDown => {
-                Self::DatabaseConnectionError(Box::new(error))
-            }
+            AppendError::Unavailable(_)
+            | AppendError::Unconfirmed
+            | AppendError::Overloaded
+            | AppendError::ShuttingDown => Self::DatabaseConnectionError(Box::new(error)),
             AppendError::ReceiptMismatch | AppendError::Invalid(_) => Self::UnexpectedError(Box::new(error)),
         }
     }

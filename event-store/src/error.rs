@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::claims::StoredClaim;
 
-/// An error of an append. Nothing was written, except perhaps after [`AppendError::Unavailable`].
+/// An error of an append. Nothing was written, except perhaps after [`AppendError::Unavailable`], and except after
+/// [`AppendError::Unconfirmed`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// The stream is not at the expected version.
@@ -41,6 +42,10 @@ pub enum AppendError {
     /// This process is stopping; use another one.
     #[error("the log's writer is shutting down")]
     ShuttingDown,
+    /// The request was written, but the wait for a synchronous standby was ended. Whether the standby has it is
+    /// unknown. A receipt makes it safe to repeat, and the repetition waits again.
+    #[error("the wait for a synchronous standby was ended")]
+    Unconfirmed,
     /// The database failed. Whether the request was written is unknown; a receipt makes it safe to repeat.
     #[error("the log is unavailable")]
     Unavailable(#[source] Arc<sqlx::Error>),

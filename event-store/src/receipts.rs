@@ -30,6 +30,8 @@ pub struct StoredReceipt {
     pub duplicates: Vec<usize>,
     /// The items that were conflicts.
     pub conflicts: Vec<usize>,
+    /// Whether commits wait for a standby, so that this one may not be there yet.
+    pub awaits_standby: bool,
 }
 
 /// The receipt of a key, written today or within the two days before. This lookup only saves a decision; the append
@@ -42,7 +44,8 @@ pub async fn find_receipt(
 ) -> Result<Option<StoredReceipt>, sqlx::Error> {
     let found = sqlx::query!(
         r#"SELECT digest AS "digest!", response AS "response!", version, position AS "position!",
-                  duplicates AS "duplicates!", conflicts AS "conflicts!"
+                  duplicates AS "duplicates!", conflicts AS "conflicts!",
+                  current_setting('synchronous_standby_names') <> '' AS "awaits_standby!"
            FROM log.find_receipt($1, $2, $3)"#,
         workspace,
         key,
@@ -57,6 +60,7 @@ pub async fn find_receipt(
         position: found.position,
         duplicates: item_indices(found.duplicates),
         conflicts: item_indices(found.conflicts),
+        awaits_standby: found.awaits_standby,
     }))
 }
 

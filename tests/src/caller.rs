@@ -151,6 +151,11 @@ impl Caller {
         Self::send(self.command(Method::POST, path).json(body)).await
     }
 
+    pub async fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let request = self.command(Method::POST, path).json(body);
+        Self::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    }
+
     pub async fn post_raw(&self, path: &str, body: &str, content_type: &str) -> Answer {
         Self::send(self.command(Method::POST, path).header(CONTENT_TYPE, content_type).body(body.to_owned())).await
     }

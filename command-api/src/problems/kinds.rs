@@ -24,6 +24,12 @@ problem_types! {
     pub(crate) REQUEST_IN_FLIGHT = CONFLICT "request-in-flight" "This request is being carried out"
         r#"{"detail": "Another request with this Idempotency-Key is not answered yet. Send this one again later."}"#;
 
+    /// The command was written, but it is not certain that it outlives a failover: the wait for a synchronous standby
+    /// was ended. Send the same request again, with the same `Idempotency-Key` and the same ids. It is carried out
+    /// once, and answered when the standby has it.
+    pub(crate) OUTCOME_UNKNOWN = SERVICE_UNAVAILABLE "outcome-unknown" "The outcome is not known yet"
+        r#"{"detail": "It may have been carried out. Send it again with the same Idempotency-Key and the same ids."}"#;
+
     /// A source with another definition has this name. `errors` names the first member that differs.
     pub(crate) SOURCE_NAME_TAKEN = CONFLICT "source-name-taken" "Another source has this name"
         r#"{"detail": "The source \"google_ads\" is registered with another currency.",
@@ -111,7 +117,8 @@ problem_types! {
 type Types = &'static [&'static ProblemType];
 
 /// The types of every command.
-const COMMAND: Types = &[INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_FLIGHT, CONCURRENT_CHANGE];
+const COMMAND: Types =
+    &[INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_FLIGHT, CONCURRENT_CHANGE, OUTCOME_UNKNOWN];
 /// The types of a command on a campaign that exists.
 const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CAMPAIGN_ARCHIVED];
 /// The types of what is found by a name in the path.

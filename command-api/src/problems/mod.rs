@@ -20,6 +20,10 @@ use crate::precondition::IfMatchError;
 /// The `Retry-After` of a rejection for a race or for load.
 const SOON: Duration = Duration::from_secs(1);
 
+/// What a caller does who does not know whether the command was carried out.
+const SEND_IT_AGAIN: &str =
+    "It may have been carried out. Send it again with the same Idempotency-Key and the same ids.";
+
 /// The error of a route, answered as a problem.
 #[derive(Debug)]
 pub(crate) struct RouteError(Problem);
@@ -109,6 +113,10 @@ impl From<CommandError> for RouteError {
                 .detail("Nothing was done. Replace day by day, or some campaigns at a time.")
                 .field("replace", format!("holds too much: at most {most} values are taken back")),
             CommandError::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
+            CommandError::OutcomeUnknown => {
+                Problem::new(kinds::OUTCOME_UNKNOWN).detail(SEND_IT_AGAIN).retry_after(SOON)
+            }
+            error if error.may_be_carried_out() => Problem::unavailable(error).detail(SEND_IT_AGAIN),
             error if error.is_unavailable() => Problem::unavailable(error),
             CommandError::Append(_)
             | CommandError::Load(_)

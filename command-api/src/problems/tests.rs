@@ -25,6 +25,7 @@ fn errors_map_to_status_code_and_retry() {
     assert_eq!(told(AppendError::Overloaded.into()), again(503, "overloaded"));
     assert_eq!(told(AppendError::ShuttingDown.into()), again(503, "unavailable"));
     assert_eq!(told(AppendError::Unavailable(Arc::new(sqlx::Error::PoolClosed)).into()), again(503, "unavailable"));
+    assert_eq!(told(AppendError::Unconfirmed.into()), again(503, "outcome-unknown"));
     assert_eq!(told(sqlx::Error::PoolTimedOut.into()), again(503, "unavailable"));
     assert_eq!(told(CommandError::Contended), again(409, "concurrent-change"));
     assert_eq!(told(CommandError::InFlight), again(409, "request-in-flight"));

@@ -141,7 +141,10 @@ impl Lane {
                     wrote |= !queued.prepared.events.is_empty();
                     count("ok");
                 }
-                Err(error) => count_refusal(error),
+                Err(error) => {
+                    wrote |= matches!(error, AppendError::Unconfirmed);
+                    count_refusal(error);
+                }
             }
             // A caller that went away has dropped the receiver.
             drop(queued.answer.send(answer));
@@ -167,6 +170,7 @@ pub(super) fn count_refusal(error: &AppendError) {
         AppendError::Invalid(_) => "invalid",
         AppendError::Overloaded => "overloaded",
         AppendError::ShuttingDown => "shutting_down",
+        AppendError::Unconfirmed => "unconfirmed",
         AppendError::Unavailable(_) => "unavailable",
     });
 }

@@ -14,9 +14,11 @@ mod config;
 mod fast_path;
 mod lane;
 mod session;
+mod warnings;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use metrics::Gauge;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::AppenderConfig;
 
-use crate::append::{AppendOutcome, AppendRequest};
+use crate::append::{AppendOutcome, AppendRequest, ExpectedVersion, Metadata};
 use crate::error::AppendError;
 use crate::server_start::{CurrentServer, ServerStart};
 use crate::validated_request::{ValidatedRequest, prepare};
@@ -122,6 +124,25 @@ impl Appender {
             return Ok(outcome);
         }
         self.append_unfaulted(request, judged_on).await
+    }
+
+    /// Waits until what the log of a workspace shows is as durable as what an append acknowledges. Where commits wait
+    /// for a standby, a commit whose wait was ended is seen, and may not be there yet.
+    pub async fn confirm(&self, workspace: i32, now: DateTime<Utc>) -> Result<(), AppendError> {
+        // It changes nothing, but its own commit is behind everything that is seen.
+        let nothing = AppendRequest {
+            workspace,
+            stream_type: "confirmation",
+            stream_id: format!("{workspace}/confirmation"),
+            expected: ExpectedVersion::Any,
+            events: Vec::new(),
+            metadata: Metadata::default(),
+            claims: Vec::new(),
+            item_preconditions: Vec::new(),
+            receipt: None,
+            recorded_at: now,
+        };
+        self.append_unfaulted(nothing, ServerStart::UNKNOWN).await.map(|_| ())
     }
 
     async fn append_unfaulted(&self, request: AppendRequest, judged_on: ServerStart) -> AppendResult {

@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::time::{Instant, timeout};
 
 use super::config::AppenderConfig;
+use super::warnings::WarningListener;
 use super::{AppendResult, batch};
 use crate::error::AppendError;
 use crate::generations::note_generation;
@@ -92,6 +93,7 @@ pub(super) struct Session {
     pool: PgPool,
     config: AppenderConfig,
     known: ServerKnowledge,
+    warnings: WarningListener,
     connection: Option<PoolConnection<Postgres>>,
     /// The server of the connection.
     server: ServerStart,
@@ -100,7 +102,15 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(pool: PgPool, config: AppenderConfig, known: ServerKnowledge) -> Self {
-        Self { pool, config, known, connection: None, server: ServerStart::UNKNOWN, last_used: Instant::now() }
+        Self {
+            pool,
+            config,
+            known,
+            warnings: WarningListener::new(),
+            connection: None,
+            server: ServerStart::UNKNOWN,
+            last_used: Instant::now(),
+        }
     }
 
     /// Writes a batch in one transaction, and returns one answer per request.
@@ -178,11 +188,18 @@ impl Session {
             self.known.days.learn(day);
         }
         let started = Instant::now();
-        let answers = if requests.iter().all(|request| request.judged_on.holds_on(self.server)) {
-            batch::append(connection, requests).await?
-        } else {
-            append_holding(connection, requests, self.server).await?
-        };
+        let work = append_holding(connection, requests, self.server);
+        let (answers, is_warned) = self.warnings.listen(work).await;
+        let mut answers = answers?;
+        if is_warned && awaits_standby(connection).await {
+            tracing::error!(
+                requests = requests.len(),
+                "the wait of a commit for a synchronous standby was ended: nothing of it is acknowledged"
+            );
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(AppendError::Unconfirmed);
+            }
+        }
         self.last_used = Instant::now();
         metrics::counter!("highwater_append_batches_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
@@ -211,6 +228,14 @@ async fn note_met(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(
     }
 }
 
+/// Whether commits wait for a synchronous standby. Nothing else is known of a warning, because it has no code.
+async fn awaits_standby(connection: &mut PgConnection) -> bool {
+    sqlx::query_scalar!(r#"SELECT current_setting('synchronous_standby_names') <> '' AS "awaits!""#)
+        .fetch_one(connection)
+        .await
+        .unwrap_or(true)
+}
+
 /// Writes the requests that were judged on this server, and rejects the others.
 async fn append_holding(
     connection: &mut PgConnection,
@@ -218,6 +243,9 @@ async fn append_holding(
     server: ServerStart,
 ) -> Result<Vec<AppendResult>, sqlx::Error> {
     let holds = |request: &&ValidatedRequest| request.judged_on.holds_on(server);
+    if requests.iter().all(holds) {
+        return batch::append(connection, requests).await;
+    }
     let holding: Vec<_> = requests.iter().copied().filter(holds).collect();
     let answers = if holding.is_empty() { Vec::new() } else { batch::append(connection, &holding).await? };
     let mut answers = answers.into_iter();

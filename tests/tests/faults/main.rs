@@ -14,4 +14,5 @@ mod sessions;
 mod severed;
 mod two_processes;
 mod two_projectors;
+mod unconfirmed;
 mod verdict;

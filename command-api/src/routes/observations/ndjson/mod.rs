@@ -246,7 +246,7 @@ impl ChunkRecorder {
         match problem.code() {
             "overloaded" | "rate-limited" | "concurrent-change" | "request-in-flight" => true,
             // It is unknown whether the chunk was recorded, but its receipt or its number shows it.
-            "unavailable" => self.command.key.is_some() || self.backfill.is_some(),
+            "unavailable" | "outcome-unknown" => self.command.key.is_some() || self.backfill.is_some(),
             _ => false,
         }
     }

@@ -1,11 +1,12 @@
-//! The start of the database server that a process speaks to. What was read from one server proves nothing on the next
-//! one: a backup may have been restored in between, or a standby promoted that lost the last events. There, a stream
-//! may have the same version by other events.
+//! The start of the database server that a process speaks to, with the database. What was read before proves nothing on
+//! the next one: a backup may have been restored in between, also under the name of the lost database, or a standby
+//! promoted that lost the last events. There, a stream may have the same version by other events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// When a database server started, in microseconds since 1970. It tells two servers apart, and two runs of one.
+/// A digest of when a database server started, and of which database of it is meant. It tells two servers apart, two
+/// runs of one, and two databases that had the same name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerStart(i64);
 
@@ -13,8 +14,8 @@ impl ServerStart {
     /// No server has been met yet.
     pub const UNKNOWN: Self = Self(0);
 
-    pub(crate) fn from_micros(micros: i64) -> Self {
-        Self(micros)
+    pub(crate) fn of_digest(digest: i64) -> Self {
+        Self(digest)
     }
 
     /// Whether what was read from this server holds on `other`. Before the first one was met, nothing was remembered.
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_was_read_from_one_server_holds_there_alone() {
-        let (one, other) = (ServerStart::from_micros(7), ServerStart::from_micros(9));
+        let (one, other) = (ServerStart::of_digest(7), ServerStart::of_digest(9));
         assert!(one.holds_on(one));
         assert!(!one.holds_on(other));
         assert!(ServerStart::UNKNOWN.holds_on(one));
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn meets_another_server_once() {
-        let (one, other) = (ServerStart::from_micros(7), ServerStart::from_micros(9));
+        let (one, other) = (ServerStart::of_digest(7), ServerStart::of_digest(9));
         let current = CurrentServer::default();
         assert!(!current.meet(one), "the first one");
         assert!(!current.meet(one));

@@ -24,9 +24,11 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// The most attempts at a batch that the database aborted in favour of another transaction.
 const ATTEMPTS: usize = 5;
 
-/// The session settings of `log.append`, and when the server started. Every lookup uses a key, and every plan is made
-/// once. Settings on the function itself would cost as much at each call as a small batch.
-const SETTINGS: &str = "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+/// The session settings of `log.append`, and a digest of the server's start and of the database. Every lookup uses a
+/// key, and every plan is made once. Settings on the function itself would cost as much at each call as a small batch.
+const SETTINGS: &str = "SELECT hashtextextended(
+        concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+                  (SELECT oid FROM pg_database WHERE datname = current_database())), 0)
     FROM (SELECT count(set_config(name, value, false)) FROM (VALUES
     ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),
     ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))
@@ -157,8 +159,8 @@ impl Session {
             let mut connection = self.pool.acquire().await?;
             // The pool may hold connections that died while they were idle.
             match sqlx::query_scalar(SETTINGS).fetch_one(&mut *connection).await {
-                Ok(started) => {
-                    self.meet(ServerStart::from_micros(started));
+                Ok(server) => {
+                    self.meet(ServerStart::of_digest(server));
                     self.connection = Some(connection);
                 }
                 Err(_) => drop(connection.detach()),

@@ -9,6 +9,7 @@ use domain::bucket::FiscalCalendar;
 use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::PgExecutor;
+use sqlx::postgres::types::Oid;
 use sqlx::types::Json;
 
 use crate::error::ReadError;
@@ -35,6 +36,7 @@ pub(crate) struct QueryDefaults {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DefaultsVersion {
     pub server_started_at: DateTime<Utc>,
+    pub database: Oid,
     /// The live epoch, which is 0 if nothing of the workspace was ever projected.
     pub epoch: i32,
     /// The position of that event; 0 if there was none.

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
+use sqlx::postgres::types::Oid;
 
 use crate::CAMPAIGN_MODEL;
 use crate::database::connection::Connection;
@@ -31,6 +32,8 @@ pub struct ModelHead {
     pub calendar_position: i64,
     /// When the database server started. What was read from it before holds only while it runs.
     pub server_started_at: DateTime<Utc>,
+    /// The number of the database on the server: another one may get its name.
+    pub database: Oid,
     /// When the last applied event was recorded.
     pub applied_at: Option<DateTime<Utc>>,
     /// When the first event that is not applied was recorded.
@@ -55,6 +58,7 @@ impl ModelHead {
                       coalesce(c.calendar_position, 0) AS "calendar_position!",
                       l.retained_at AS "retained_at?",
                       pg_postmaster_start_time() AS "server_started_at!",
+                      (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AS "database!",
                       log.recorded_at_of(a.workspace, c.position) AS applied_at,
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied
@@ -83,6 +87,7 @@ impl ModelHead {
                 retained_at: row.retained_at,
                 calendar_position: row.calendar_position,
                 server_started_at: row.server_started_at,
+                database: row.database,
                 applied_at: row.applied_at,
                 oldest_unapplied: row.oldest_unapplied,
             };
@@ -95,6 +100,7 @@ impl ModelHead {
     pub(crate) fn defaults_version(&self) -> DefaultsVersion {
         DefaultsVersion {
             server_started_at: self.server_started_at,
+            database: self.database,
             epoch: self.epoch,
             calendar_position: self.calendar_position,
         }

@@ -40,6 +40,7 @@ fn head() -> ModelHead {
         retained_at: None,
         calendar_position: 0,
         server_started_at: noon(),
+        database: sqlx::postgres::types::Oid(7),
         applied_at: Some(noon()),
         oldest_unapplied: None,
     }

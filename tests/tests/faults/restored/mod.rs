@@ -1,72 +1,21 @@
-//! The database is put back to an earlier state under a running process. What was handed out for the lost part fits
-//! nothing that came instead, and what the process remembers of it decides nothing.
+//! The database goes back to an earlier state under a running process, in each way that a database does. What was handed
+//! out for the lost part fits nothing that came instead, and what the process remembers of it decides nothing.
 
-use std::path::Path;
-use std::process::Command;
+mod postgres; // the database, and how it goes back
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
-use secrecy::ExposeSecret;
+use event_store::{GenerationCause, generation_heads, generations};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
-use tests::{Answer, Caller, TestSystem};
+use tests::{Answer, Caller, Soak, TestSystem};
+
+use self::postgres::{Restorable, Target, Way};
 
 const NOW: &str = "2026-11-20T10:00:00Z";
 /// The longest time that a process takes to reach a database that was started again.
 const REACHED_WITHIN: Duration = Duration::from_mins(1);
-
-/// A private PostgreSQL whose files can be put back.
-struct Restorable {
-    config: LocalPostgresConfig,
-    running: Option<LocalPostgres>,
-    scratch: tempfile::TempDir,
-}
-
-impl Restorable {
-    async fn start() -> Self {
-        let scratch = tests::Program::scratch();
-        let config = LocalPostgresConfig { durable: false, ..LocalPostgresConfig::new(scratch.path().join("live")) };
-        let running = Some(LocalPostgres::start(config.clone()).await.unwrap());
-        Self { config, running, scratch }
-    }
-
-    async fn pool(&self) -> PgPool {
-        let url = self.running.as_ref().unwrap().url();
-        let pool = PgPoolOptions::new().connect(url.expose_secret()).await.unwrap();
-        event_store::MIGRATOR.run(&pool).await.unwrap();
-        pool
-    }
-
-    /// Copies the files, between two runs of the server.
-    async fn back_up(&mut self) {
-        let (live, backup) = (self.config.data_dir.clone(), self.scratch.path().join("backup"));
-        self.between_runs(|| copy(&live, &backup)).await;
-    }
-
-    /// Puts the copy back, between two runs of the server.
-    async fn restore(&mut self) {
-        let (live, backup) = (self.config.data_dir.clone(), self.scratch.path().join("backup"));
-        self.between_runs(|| {
-            std::fs::remove_dir_all(&live).unwrap();
-            copy(&backup, &live);
-        })
-        .await;
-    }
-
-    async fn between_runs(&mut self, act: impl FnOnce()) {
-        self.running.take().unwrap().stop().await.unwrap();
-        act();
-        self.running = Some(LocalPostgres::start(self.config.clone()).await.unwrap());
-    }
-}
-
-/// Copies a directory with its owners and modes.
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(status.success());
-}
 
 /// Asks until the process has reached its database again.
 async fn reached(ask: impl AsyncFn() -> Answer) -> Answer {
@@ -97,9 +46,51 @@ fn clicks(campaign: &str, id: &str, count: u32) -> Value {
     }]})
 }
 
+/// Which generation the logs are in after the way back.
+async fn check_generation(pool: &PgPool, way: Way, workspace: i32, kept_head: i64) {
+    let newest = generations(pool).await.unwrap().pop().unwrap();
+    let expected = match way {
+        // Nothing tells it.
+        Way::CopiedDirectory => (1, GenerationCause::First),
+        Way::PointInTime | Way::PromotedStandby => (2, GenerationCause::OtherTimeline),
+        Way::Dump { .. } => (2, GenerationCause::OtherDatabase),
+    };
+    assert_eq!((newest.number, newest.cause), expected);
+    if newest.number > 1 {
+        let heads = generation_heads(pool, newest.number).await.unwrap();
+        assert_eq!(heads[&workspace].position, kept_head, "where the lost part began");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_of_a_lost_part_fits_what_came_instead() {
-    let mut postgres = Restorable::start().await;
+async fn copied_directory_fits_nothing_lost() {
+    nothing_of_a_lost_part_fits_what_came_instead(Way::CopiedDirectory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recovery_to_a_point_in_time_fits_nothing_lost() {
+    nothing_of_a_lost_part_fits_what_came_instead(Way::PointInTime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promoted_standby_fits_nothing_lost() {
+    nothing_of_a_lost_part_fits_what_came_instead(Way::PromotedStandby).await;
+}
+
+/// Of the four, `make soak` runs all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dumps_fit_nothing_lost() {
+    let dump = |with_read, target| Way::Dump { with_read, target };
+    nothing_of_a_lost_part_fits_what_came_instead(dump(false, Target::NewCluster)).await;
+    nothing_of_a_lost_part_fits_what_came_instead(dump(true, Target::SameCluster)).await;
+    if Soak::of_environment(0).rounds > 1 {
+        nothing_of_a_lost_part_fits_what_came_instead(dump(true, Target::NewCluster)).await;
+        nothing_of_a_lost_part_fits_what_came_instead(dump(false, Target::SameCluster)).await;
+    }
+}
+
+async fn nothing_of_a_lost_part_fits_what_came_instead(way: Way) {
+    let mut postgres = Restorable::start(way).await;
     let pool = postgres.pool().await;
     let system = TestSystem::start(&pool, NOW).await;
     let acme = system.workspace("acme").await;
@@ -109,7 +100,8 @@ async fn nothing_of_a_lost_part_fits_what_came_instead() {
     acme.observe("tracker", &campaign, 1, 5).await;
     acme.caught_up().await;
     let kept_token = rename(&acme, &campaign, "Winter 26").await.header("consistency-token");
-    postgres.back_up().await;
+    let kept_head = acme.head().await;
+    postgres.keep().await;
 
     // What will be lost: version 3 of a campaign, the launch of another, and clicks.
     system.clock.set(at("2026-11-20T10:01:00Z"));
@@ -126,7 +118,7 @@ async fn nothing_of_a_lost_part_fits_what_came_instead() {
     let page = acme.get("/v1/campaigns?limit=1&sort=-changed_at").await.expect(200);
     let cursor = page.body["page"]["next_cursor"].as_str().unwrap().to_owned();
 
-    postgres.restore().await;
+    postgres.go_back().await;
     system.clock.set(at("2026-11-20T10:02:00Z"));
     // What the process remembers of the launch decides nothing: the campaign is a draft again.
     let paused = reached(async || acme.post(&format!("/v1/campaigns/{other}/pause"), &json!({})).await).await;
@@ -168,6 +160,7 @@ async fn nothing_of_a_lost_part_fits_what_came_instead() {
     acme.caught_up().await;
     system.verify().await;
     system.stop().await;
+    check_generation(&pool, way, acme.workspace(), kept_head).await;
     pool.close().await;
-    postgres.running.take().unwrap().stop().await.unwrap();
+    postgres.stop().await;
 }

@@ -193,6 +193,7 @@ impl RequestHead {
             context: CommandContext {
                 principal,
                 received_at: state.commands.now(),
+                items_received_at: None,
                 correlation_id: trace.correlation_id,
                 causation_id: trace.causation_id,
                 traceparent: trace.traceparent,

@@ -17,6 +17,8 @@ pub struct CommandContext {
     pub principal: Principal,
     /// When the command was received.
     pub received_at: DateTime<Utc>,
+    /// When its items were received, where that was earlier: rejected items that are judged again.
+    pub items_received_at: Option<DateTime<Utc>>,
     /// The trace that the command belongs to: a W3C trace id.
     pub correlation_id: String,
     /// The span that caused it: a W3C span id.
@@ -51,6 +53,11 @@ impl CommandContext {
     /// The id of a campaign that this command creates.
     pub fn new_campaign_id(&self) -> CampaignId {
         CampaignId(ids::new_id(self.received_at))
+    }
+
+    /// When the items were received.
+    pub(crate) fn items_received_at(&self) -> DateTime<Utc> {
+        self.items_received_at.unwrap_or(self.received_at)
     }
 
     /// The idempotency key.

@@ -19,6 +19,7 @@ mod in_flight; // idempotency keys in flight
 pub mod ingest; // observations, statements, syncs
 mod outcome; // the result of a command, as its receipt keeps it
 mod rejection; // rejections by the domain
+pub mod rejections; // items that were not taken, and are kept
 mod source_activity; // what was done to a source
 mod source_rate; // rate limits of sources
 mod sources; // registration, changes and ends of sources
@@ -37,6 +38,7 @@ use sqlx::PgPool;
 
 use claims::{CachePolicy, ClaimCache, ClaimReader};
 use in_flight::InFlightKeys;
+use rejections::RejectionStore;
 
 pub use campaigns::{ChangedCampaign, VersionPrecondition};
 pub use context::{CommandContext, Idempotency};
@@ -79,6 +81,7 @@ pub struct Commands {
     limits: Limits,
     in_flight: InFlightKeys,
     source_rate: SourceRateLimiter,
+    rejections: RejectionStore,
 }
 
 impl Commands {
@@ -96,6 +99,7 @@ impl Commands {
             limits,
             in_flight: InFlightKeys::default(),
             source_rate: SourceRateLimiter::default(),
+            rejections: RejectionStore::default(),
         }
     }
 
@@ -103,6 +107,12 @@ impl Commands {
     #[must_use]
     pub fn with_source_rate(self, source_rate: SourceRateLimiter) -> Self {
         Self { source_rate, ..self }
+    }
+
+    /// Sets where rejected items are kept.
+    #[must_use]
+    pub fn with_rejections(self, rejections: RejectionStore) -> Self {
+        Self { rejections, ..self }
     }
 
     /// A reader of the claims of the caller's workspace.
@@ -130,4 +140,8 @@ fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value
 /// Describes the metrics of the use cases.
 pub fn describe_metrics() {
     metrics::describe_counter!("highwater_command_items_total", "Items of batches, by kind and status.");
+    metrics::describe_counter!(
+        "highwater_rejected_items_total",
+        "Rejected items, by workspace, source, reason, and whether they are kept."
+    );
 }

@@ -51,6 +51,19 @@ pub struct Completed<T> {
 }
 
 impl<T> Completed<T> {
+    /// A result that nothing was appended for.
+    pub(crate) fn unchanged(value: T) -> Self {
+        Self { value, version: 0, position: 0, recorded_at: None, replayed: false }
+    }
+
+    /// The result with the position of another one, if that is later.
+    pub(crate) fn covering(self, other: &Completed<()>) -> Self {
+        if other.position < self.position {
+            return self;
+        }
+        Self { position: other.position, recorded_at: other.recorded_at, ..self }
+    }
+
     /// The result with another value.
     pub(crate) fn map<U>(self, value: impl FnOnce(T) -> U) -> Completed<U> {
         let (of, rest) = self.split();

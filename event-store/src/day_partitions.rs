@@ -1,10 +1,11 @@
-//! Day partitions of item ids, of their batches, and of receipts. Partitions of the coming days are created before an
-//! append needs them. Those that no request can use any more are dropped.
+//! Day partitions of item ids, of their batches, of receipts and of rejected items. Partitions of the coming days are
+//! created before an append needs them. Those that no request can use any more are dropped.
 
 use chrono::{Days, NaiveDate};
 use sqlx::PgPool;
 
 use crate::item_periods::{PERIOD_DAYS, period_start};
+use crate::rejections::{REJECTIONS_KEPT_DAYS, delete_rejection_days};
 
 /// The number of days ahead with partitions.
 const DAYS_AHEAD: u64 = 2;
@@ -37,12 +38,18 @@ pub async fn maintain_day_partitions(
     let step = |day: &NaiveDate| day.checked_add_days(Days::new(PERIOD_DAYS.into()));
     let periods = std::iter::successors(oldest_period(today, window_days), step).take_while(|day| *day <= today);
     let kept_periods: Vec<String> = periods.map(|day| partition("item_ids", day)).collect();
+    let oldest_rejections = today.checked_sub_days(Days::new(REJECTIONS_KEPT_DAYS.into()));
     let oldest_days = [
         ("item_ids", oldest_item_day(today, window_days)),
         // An id may refer to a batch for as long as the id is kept.
         ("item_batches", today.checked_sub_days(Days::new((window_days + PERIOD_DAYS + 4).into()))),
         ("receipts", today.checked_sub_days(Days::new(RECEIPT_DAYS.into()))),
+        ("rejections", oldest_rejections),
     ];
+    // The keys go first: without them, what a table still holds says nothing.
+    if let Some(oldest) = oldest_rejections {
+        delete_rejection_days(admin, oldest).await?;
+    }
     let mut dropped = Vec::new();
     for (parent, oldest_day) in oldest_days {
         let Some(oldest_day) = oldest_day else { continue };

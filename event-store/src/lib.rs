@@ -46,6 +46,7 @@ pub mod items;
 mod json_text;
 pub mod log;
 pub mod receipts;
+pub mod rejections;
 mod server_start;
 mod validated_request;
 pub mod workspaces;

@@ -97,6 +97,13 @@ async fn maintenance_creates_coming_days_and_drops_past_ones(pool: PgPool) {
         "receipts_20260820",
         "receipts_20260821",
         "receipts_20261116",
+        "rejections_20260706",
+        "rejections_20260719",
+        "rejections_20260720",
+        "rejections_20260805",
+        "rejections_20260818",
+        "rejections_20260820",
+        "rejections_20260821",
     ];
     assert_eq!(dropped, over);
     let left: Vec<String> = sqlx::query_scalar(

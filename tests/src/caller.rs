@@ -160,6 +160,18 @@ impl Caller {
         Self::send(self.command(Method::POST, path).header(CONTENT_TYPE, content_type).body(body.to_owned())).await
     }
 
+    /// Sends a request of any method to the command API.
+    pub async fn command_without_body(&self, method: Method, path: &str) -> Answer {
+        Self::send(self.command(method, path)).await
+    }
+
+    /// Sends lines of observations, and returns the lines of the answer.
+    pub async fn post_lines(&self, path: &str, lines: Vec<u8>) -> Vec<Value> {
+        let request = self.command(Method::POST, path).header(CONTENT_TYPE, "application/x-ndjson").body(lines);
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         Self::send(self.command(Method::PUT, path).json(body)).await
     }

@@ -99,6 +99,10 @@ problem_types! {
     pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
         r#"{"errors": [{"field": "[2].source", "detail": "differs from [0].source"}]}"#;
 
+    /// A cursor continues the request that it came from. Send that request with it, or no cursor.
+    pub(crate) CURSOR_MISMATCH = BAD_REQUEST "cursor-mismatch" "The cursor belongs to another request"
+        r#"{"detail": "Send the cursor with the parameters that it came from, or send no cursor."}"#;
+
     /// An `Idempotency-Key` is 1 to 255 visible ASCII characters, bare or as a quoted string, and is sent once.
     pub(crate) INVALID_IDEMPOTENCY_KEY = BAD_REQUEST "invalid-idempotency-key" "The Idempotency-Key is not valid"
         r#"{"errors": [{"field": "Idempotency-Key", "detail": "is given more than once"}]}"#;
@@ -125,6 +129,10 @@ const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CA
 const NAMED: Types = &[NOT_FOUND];
 /// The types of a batch.
 const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
+/// The types of a list in pages.
+const PAGED: Types = &[CURSOR_MISMATCH];
+/// The types of what may be repeated without a key.
+const RETRY: Types = &[INVALID_IDEMPOTENCY_KEY, CONCURRENT_CHANGE];
 
 problem_responses! {
     /// Problems of creating a campaign.
@@ -147,6 +155,14 @@ problem_responses! {
         &[MIXED_SOURCES, BACKFILL_CHUNK_TAKEN, BACKFILL_EDGE_FIXED, BACKFILL_EDGE_TOO_LATE];
     /// Problems of a batch of statements.
     pub(crate) StatementProblems = COMMAND, BATCH, &[REPLACEMENT_TOO_LARGE];
+    /// Problems of listing rejected items.
+    pub(crate) ListRejectionsProblems = PAGED;
+    /// Problems of a rejected item.
+    pub(crate) RejectionProblems = NAMED;
+    /// Problems of judging rejected items again.
+    pub(crate) RetryProblems = RETRY, PAGED, OF_BODIES;
+    /// Problems of judging a rejected item again.
+    pub(crate) RetryRejectionProblems = NAMED, RETRY, OF_BODIES;
     /// Problems of a command on the workspace itself.
     pub(crate) WorkspaceProblems = COMMAND, NAMED;
     /// Problems of a sync.

@@ -2,6 +2,7 @@
 
 pub(crate) mod campaigns;
 pub(crate) mod observations;
+pub(crate) mod rejections;
 pub(crate) mod sources;
 pub(crate) mod statements;
 pub(crate) mod syncs;
@@ -35,5 +36,9 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(observations::record))
         .routes(routes!(statements::record))
         .routes(routes!(syncs::record))
+        .routes(routes!(rejections::list, rejections::delete_all))
+        .routes(routes!(rejections::retry::retry_all))
+        .routes(routes!(rejections::delete))
+        .routes(routes!(rejections::retry::retry))
         .routes(routes!(workspace::set_calendar))
 }

@@ -82,6 +82,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
       "accepted": 2,
       "conflicts": 0,
       "duplicates": 1,
+      "kept": 7,
       "position": 3,
       "rejected": 7,
       "results": [

@@ -118,6 +118,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "conflicts": 0,
         "consistency_token": "Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA",
         "duplicates": 1,
+        "kept": 4,
         "lines": [
           11,
           16
@@ -167,6 +168,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "consistency_token": "Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA",
         "done": true,
         "duplicates": 1,
+        "kept": 4,
         "lines": 16,
         "position": 4,
         "rejected": 4,

@@ -46,6 +46,7 @@ async fn batch_is_one_event(pool: PgPool) {
       "accepted": 3,
       "conflicts": 0,
       "duplicates": 0,
+      "kept": 2,
       "position": 3,
       "rejected": 2,
       "results": [
@@ -102,6 +103,7 @@ async fn repetition_is_a_duplicate_and_other_content_a_conflict(pool: PgPool) {
       "accepted": 1,
       "conflicts": 1,
       "duplicates": 2,
+      "kept": 1,
       "position": 4,
       "rejected": 1,
       "results": [

@@ -43,6 +43,7 @@ async fn totals_are_recorded(pool: PgPool) {
       "accepted": 2,
       "conflicts": 0,
       "duplicates": 0,
+      "kept": 2,
       "position": 3,
       "rejected": 2,
       "results": [
@@ -135,6 +136,7 @@ async fn measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
       "accepted": 1,
       "conflicts": 0,
       "duplicates": 0,
+      "kept": 1,
       "position": 4,
       "rejected": 1,
       "results": [

@@ -1,13 +1,15 @@
 //! Rejections of single items of a batch.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 macro_rules! item_error_codes {
     ($($(#[doc = $doc:literal])+ $code:ident,)+) => {
         /// The stable code of an item's error.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr)]
         #[serde(rename_all = "snake_case")]
+        #[strum(serialize_all = "snake_case")]
         pub enum ItemErrorCode {
             $($(#[doc = $doc])+ $code,)+
         }
@@ -15,6 +17,11 @@ macro_rules! item_error_codes {
         impl ItemErrorCode {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// Its name, as it is written everywhere.
+            pub fn name(self) -> &'static str {
+                self.into()
+            }
         }
     };
 }

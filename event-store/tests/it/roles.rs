@@ -43,6 +43,12 @@ async fn no_role_changes_the_log_and_readers_cannot_read_it(_: PgPoolOptions, co
     for table in ["events", "events_0", "receipts", "claims", "item_ids", "workspaces"] {
         denied(run(&read, &format!("SELECT FROM log.{table}")).await);
     }
+    for table in ["rejections", "rejection_days", "rejection_keys"] {
+        for pool in [&projector, &read] {
+            denied(run(pool, &format!("SELECT FROM log.{table}")).await);
+        }
+        run(&writer.pool, &format!("SELECT FROM log.{table}")).await.unwrap();
+    }
     for pool in [&projector, &read] {
         denied(run(pool, "SELECT log.ensure_day('2026-01-01')").await);
         denied(run(pool, "SELECT log.find_claims(1, '{}', '{}')").await);

@@ -4,10 +4,12 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeZone as _;
+use commands::rejections::RejectionStore;
 use event_store::Workspace;
 use futures_util::StreamExt;
 use platform::clock::{SharedClock, SystemClock};
@@ -16,13 +18,14 @@ use platform::keys::{NewKey, insert_key, list_keys, revoke_key};
 use platform::lifecycle::{Stage, signals};
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
 use platform::principal::Scope;
+use platform::sealing::SealingKey;
 use platform::telemetry;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use super::migrate::migrate;
 use crate::client::ApiClient;
-use crate::config::ConfigSources;
+use crate::config::{ConfigSources, RejectionsConfig};
 use crate::demo::scenario::{CURRENCY, TIME_ZONE, WORKSPACE};
 use crate::demo::traffic;
 use crate::system::{self, Listeners, RunningSystem, SystemConfig};
@@ -32,6 +35,8 @@ use crate::workspace;
 const DEVELOPMENT_KEY: &str = "hw_dev";
 /// The name of the workspace's key.
 const KEY_NAME: &str = "highwater dev";
+/// The file of the data directory that seals the keys of rejected items.
+const KEY_FILE: &str = "rejections.key";
 /// The attempts at the demo's requests, enough for a restart of its database.
 const ATTEMPTS: u32 = 8;
 /// How long the start waits for the first rows.
@@ -78,6 +83,7 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
         Some(directory) => directory.clone(),
         None => default_data_dir().context("there is no home directory to keep the data in: say --data-dir")?,
     };
+    let rejections = config.rejections;
     let mut system = SystemConfig {
         command: config.command,
         read: config.read,
@@ -93,7 +99,7 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
     // The addresses come first, so that an address in use fails before the database starts.
     let doors = Listeners::open(&system)?;
     let started = tokio::select! {
-        started = start(&options, &data_dir, doors, &mut system) => started?,
+        started = start(&options, &data_dir, doors, &rejections, &mut system) => started?,
         // The drop stops what was started.
         _ = stops.next() => return Ok(ExitCode::FAILURE),
     };
@@ -122,11 +128,17 @@ async fn start(
     options: &DevArgs,
     data_dir: &Path,
     doors: Listeners,
+    rejections: &RejectionsConfig,
     system: &mut SystemConfig,
 ) -> anyhow::Result<Started> {
     let clock = SystemClock::shared();
     let postgres = LocalPostgres::start(LocalPostgresConfig::new(data_dir)).await?;
     system.database.url = postgres.url();
+    let key = match rejections.key()? {
+        Some(key) => key,
+        None => Arc::new(SealingKey::read_or_create(&data_dir.join(KEY_FILE))?),
+    };
+    system.rejections = RejectionStore::new(rejections.room(), Some(key));
     migrate(&system.database).await?;
     let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
     let running = system::start_with_listeners(doors, system.clone(), clock.clone()).await?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use commands::rejections::RejectionStore;
 use event_store::AppenderConfig;
 use platform::clock::SystemClock;
 use platform::lifecycle::signals;
@@ -56,6 +57,12 @@ pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<Ex
     let config = sources.load()?;
     telemetry::init(&config.telemetry)?;
     let stops = signals()?;
+    let key = config.rejections.key()?;
+    if key.is_none() && options.roles.contains(&ProcessRole::Command) {
+        tracing::warn!(
+            "no `rejections.key_file`: the keys of rejected items stand in the database, and in its backups"
+        );
+    }
     let system = SystemConfig {
         database: config.database()?.clone(),
         roles: options.roles.into_iter().collect::<BTreeSet<_>>(),
@@ -65,6 +72,7 @@ pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<Ex
         projector_limits: config.projector.limits(),
         leaderboard_every: config.projector.leaderboard_every(),
         rebuild: config.projector.rebuild.into(),
+        rejections: RejectionStore::new(config.rejections.room(), key),
         command_api: config.links.command_api,
         results_bytes: config.results.max_bytes,
         replay_memory: config.projector.replay_memory(),

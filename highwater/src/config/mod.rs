@@ -4,6 +4,8 @@
 //! between the section and the field: `HIGHWATER_COMMAND__ADDR`. `HIGHWATER_DATABASE_URL` is a shorter name for one of
 //! them. Variables without `__` are ignored, because orchestrators set such names by themselves.
 
+mod rejections; // what is kept of rejected items
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +20,8 @@ use platform::telemetry::TelemetryConfig;
 use projections::{RebuildMode, ReplayMemory};
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use rejections::RejectionsConfig;
 
 use crate::system::ProjectorLimits;
 
@@ -35,6 +39,9 @@ pub struct Config {
     pub command: HttpConfig,
     /// The listener of the read API.
     pub read: HttpConfig,
+    /// What is kept of rejected items.
+    #[serde(default)]
+    pub rejections: RejectionsConfig,
     /// Where callers of the read API find the rest.
     #[serde(default)]
     pub links: LinksConfig,
@@ -256,6 +263,7 @@ impl Config {
         if !self.links.command_api.as_ref().is_none_or(is_url) {
             return Err("`links.command_api` must be an http or https URL".to_owned());
         }
+        self.rejections.validate().map_err(|error| error.to_string())?;
         if self.results.max_bytes > 64 << 30 {
             return Err("`results.max_bytes` must be from 0 to 68719476736".to_owned());
         }

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use commands::rejections::RejectionStore;
 use commands::{Commands, SourceRateLimiter};
 use event_store::follow::Leases;
 use event_store::{Appender, AppenderConfig};
@@ -74,6 +75,8 @@ pub struct SystemConfig {
     pub leaderboard_every: Option<Duration>,
     /// Who builds what this version of a projection lacks.
     pub rebuild: RebuildMode,
+    /// Where rejected items are kept.
+    pub rejections: RejectionStore,
     /// The URL of the command API that the read API tells its callers. If there is none, a process that serves both
     /// tells its own.
     pub command_api: Option<String>,
@@ -101,6 +104,7 @@ impl SystemConfig {
             projector_limits: ProjectorLimits::default(),
             leaderboard_every: Some(Duration::from_mins(1)),
             rebuild: RebuildMode::Automatic,
+            rejections: RejectionStore::default(),
             command_api: None,
             results_bytes: 64 << 20,
             replay_memory: ReplayMemory::default(),
@@ -338,7 +342,8 @@ impl SystemBuilder {
         let new_campaigns = limits.new_campaigns_per_day;
         let command_limits = commands::Limits { new_campaigns, ..commands::Limits::default() };
         let commands = Commands::new(pool, appender, self.clock.clone(), command_limits);
-        let state = command_api::ApiState::new(commands.with_source_rate(source_rate), authenticator);
+        let commands = commands.with_source_rate(source_rate).with_rejections(config.rejections.clone());
+        let state = command_api::ApiState::new(commands, authenticator);
         let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);
         Ok(())

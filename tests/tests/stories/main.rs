@@ -21,6 +21,7 @@ mod many_lines;
 mod memory;
 mod observation_formats;
 mod read_your_writes;
+mod rejections; // kept, and taken once the cause is gone
 mod replay_under_load;
 mod schemathesis;
 mod slow_senders;

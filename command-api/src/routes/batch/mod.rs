@@ -46,7 +46,7 @@ impl From<ItemResult> for ItemResponse {
 /// The response to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
-    "accepted": 498, "duplicates": 1, "conflicts": 0, "rejected": 1, "rounded": 0, "position": 18342,
+    "accepted": 498, "duplicates": 1, "conflicts": 0, "rejected": 1, "kept": 1, "rounded": 0, "position": 18342,
     "results": [
         {"index": 17, "id": "order-1001", "status": "duplicate", "reason": "already_recorded"},
         {"index": 40, "id": "order-1040", "status": "rejected", "reason": "bad_time", "field": "occurred_at",
@@ -62,6 +62,9 @@ pub(crate) struct BatchResponse {
     pub(crate) conflicts: usize,
     /// How many could not be recorded.
     pub(crate) rejected: usize,
+    /// How many of these are kept, to be judged again: `GET /v1/rejections`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<usize>,
     /// How many values had more than six decimal places and were rounded half to even.
     pub(crate) rounded: usize,
     /// Of statements: how many values were taken back, by null or by `replace`.
@@ -74,9 +77,10 @@ pub(crate) struct BatchResponse {
 }
 
 impl BatchResponse {
-    /// The response to a batch. `id_of` returns the ids of its items.
+    /// The response to a batch of which `kept` rejected items are kept. `id_of` returns the ids of its items.
     pub(crate) fn new(
         batch: BatchResult,
+        kept: usize,
         rounding: &Rounding,
         position: i64,
         filter: ResultsFilter,
@@ -91,7 +95,8 @@ impl BatchResponse {
         }
         let results = results.into_iter().map(ItemResponse::from).collect();
         let rounded = rounding.count;
-        Self { accepted, duplicates, conflicts, rejected, rounded, retracted: None, position, results }
+        let kept = (rejected > 0).then_some(kept);
+        Self { accepted, duplicates, conflicts, rejected, kept, rounded, retracted: None, position, results }
     }
 }
 

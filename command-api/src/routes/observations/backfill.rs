@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use commands::ingest::BackfillChunk;
+use commands::rejections::ItemForm;
 use domain::observation::BackfillName;
 use http_edge::problem::Problem;
 use http_edge::problem::kinds::INVALID_QUERY;
@@ -46,6 +47,11 @@ impl BackfillPart {
         Ok(Some(Self { name, first, before }))
     }
 
+    /// How its items are sent.
+    pub(super) fn form(&self) -> ItemForm {
+        ItemForm::Backfill { name: self.name.clone() }
+    }
+
     /// What it adds to the content of the request.
     pub(super) fn content(&self) -> String {
         format!("{} {}", self.name, self.first)
@@ -54,6 +60,6 @@ impl BackfillPart {
     /// The chunk that is so many behind its first one.
     pub(super) fn chunk(&self, behind: u64, digest: [u8; 32]) -> BackfillChunk {
         let number = self.first.saturating_add(behind);
-        BackfillChunk { name: self.name.clone(), before: self.before, number, digest }
+        BackfillChunk { name: self.name.clone(), before: self.before, number, digest, retry_of: None }
     }
 }

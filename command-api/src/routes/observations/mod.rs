@@ -8,6 +8,7 @@ mod cloud_events; // CloudEvents, one or several
 mod format; // the format of a request
 mod item; // one JSON item
 mod ndjson; // newline-delimited JSON, recorded as it arrives
+pub(crate) mod read_again; // items that were rejected
 
 use std::borrow::Cow;
 
@@ -15,6 +16,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use commands::ingest::{ObservationItem, check_batch_size, observation_id};
+use commands::rejections::{ItemForm, SentItems};
 use http::StatusCode;
 use http_edge::query::ApiQuery;
 use serde::Deserialize;
@@ -296,7 +298,11 @@ async fn record_batch(
         }
     };
     let (batch, done) = recorded.split();
+    let form = backfill.map_or(ItemForm::Observation, BackfillPart::form);
+    let rejected = SentItems { source: &sent.source, form, is_repeated: done.replayed };
+    let text_of = |index: usize| sent.observations.get(index).map(|raw| raw.get().as_bytes());
+    let kept = commands.keep_rejected(context, &rejected, &batch.results, text_of).await;
     let id_of = |index: usize| items.get(index).and_then(observation_id);
-    let body = BatchResponse::new(batch, &rounding, done.position, filter, id_of);
+    let body = BatchResponse::new(batch, kept, &rounding, done.position, filter, id_of);
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

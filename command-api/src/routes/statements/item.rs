@@ -32,7 +32,7 @@ struct SentStatement<'a> {
 }
 
 /// Reads one item. Adds its rounded values to `rounding`.
-pub(super) fn read(raw: &RawValue, rounding: &mut Rounding) -> StatementItem {
+pub(in crate::routes) fn read(raw: &RawValue, rounding: &mut Rounding) -> StatementItem {
     let sent = serde_json::from_str::<SentStatement<'_>>(raw.get());
     let sent = sent.map_err(|_| malformed::<SentStatement<'_>>(raw.get()));
     sent.and_then(|sent| sent.into_input(rounding)).map_err(RejectedItem::from)

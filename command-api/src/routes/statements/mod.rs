@@ -1,6 +1,6 @@
 //! Statements: totals as of now, from a pull source.
 
-mod item; // one JSON item
+pub(crate) mod item; // one JSON item
 mod replace; // the part that a batch makes whole
 
 #[cfg(test)]
@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use axum::extract::State;
 use commands::ingest::{StatementItem, check_batch_size};
+use commands::rejections::{ItemForm, SentItems};
 use domain::bucket::Grain;
 use domain::statement::BucketSpec;
 use domain::zone::Zone;
@@ -132,7 +133,11 @@ pub(crate) async fn record(
         state.commands.record_statements(&command.context, &sent.source, spec, &items, replacement.as_ref()).await?;
     let (batch, done) = recorded.split();
     let retracted = Some(batch.retracted);
-    let body = BatchResponse::new(batch, &rounding, done.position, query.results, |_| None);
+    let form = ItemForm::Statement { grain: spec.grain, time_zone: spec.zone };
+    let rejected = SentItems { source: &sent.source, form, is_repeated: done.replayed };
+    let text_of = |index: usize| sent.statements.get(index).map(|raw| raw.get().as_bytes());
+    let kept = state.commands.keep_rejected(&command.context, &rejected, &batch.results, text_of).await;
+    let body = BatchResponse::new(batch, kept, &rounding, done.position, query.results, |_| None);
     let body = BatchResponse { retracted, ..body };
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

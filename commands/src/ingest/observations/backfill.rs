@@ -12,6 +12,7 @@ use domain::observation::{Backfill, BackfillName, STREAM_TYPE};
 use domain::source::SourceKind;
 use event_store::{Claim, ClaimEffect, ExpectedVersion};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::ObservationItem;
 use super::batch::ObservationBatch;
@@ -26,7 +27,7 @@ use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
 use crate::ingest::unknown_campaigns::CampaignCreation;
 use crate::ingest::{BatchResult, complete_batch};
-use crate::outcome::{Completed, Outcome};
+use crate::outcome::{CommandResult, Completed, Outcome};
 
 /// A chunk of a backfill, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct BackfillChunk {
     pub number: u64,
     /// The digest of its content.
     pub digest: [u8; 32],
+    /// The rejected item that is judged again, which is a chunk of its own beside the numbered ones.
+    pub retry_of: Option<Uuid>,
 }
 
 /// What the claim of a chunk keeps.
@@ -62,7 +65,7 @@ impl Commands {
         chunk: &BackfillChunk,
         items: &[ObservationItem],
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = ObservationBatch::new(items, context.received_at);
+        let batch = ObservationBatch::new(items, context.items_received_at(), context.received_at);
         let mut attempts = Attempts::begin(self, context)?;
         let mut creation = CampaignCreation::default();
         let result = loop {
@@ -84,6 +87,10 @@ impl Commands {
                     continue;
                 }
                 let decided = batch.decide(&known, &RecordedItems::default(), Some(&backfill))?;
+                if chunk.retry_of.is_some() && decided.payloads.is_empty() {
+                    // A chunk counts once, so one of which nothing counts is none: it can be judged again.
+                    break CommandResult::without_append(Outcome::BatchProcessed(decided.settled), 0);
+                }
                 let state = ChunkState { digest: hex::encode(chunk.digest), counts: decided.settled.counts() };
                 let state = serde_json::to_string(&state).map_err(CommandError::Encoding)?;
                 let counted = take(BACKFILL_CHUNK, place.chunk, &known.source.id.to_string(), &state);
@@ -118,7 +125,10 @@ struct ChunkPlace {
 impl ChunkPlace {
     fn new(source: SourceId, chunk: &BackfillChunk) -> Self {
         let backfill = format!("{source}/{}", chunk.name);
-        let chunk = format!("{backfill}/{:020}", chunk.number);
+        let chunk = match chunk.retry_of {
+            None => format!("{backfill}/{:020}", chunk.number),
+            Some(rejection) => format!("{backfill}/retry {rejection}"),
+        };
         Self { source, backfill, chunk }
     }
 

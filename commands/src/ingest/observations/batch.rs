@@ -24,6 +24,8 @@ use crate::ingest::unknown_campaigns::UnknownIds;
 #[derive(Debug)]
 pub(super) struct ObservationBatch<'a> {
     now: DateTime<Utc>,
+    /// When the items were received; now, unless they were rejected then.
+    received_at: DateTime<Utc>,
     items: &'a [ObservationItem],
     checked: Vec<Result<&'a ObservationInput, ItemError>>,
     /// Valid items that share an id, so that the results of others depend on them: of any day, and of the same day.
@@ -34,8 +36,8 @@ pub(super) struct ObservationBatch<'a> {
 }
 
 impl<'a> ObservationBatch<'a> {
-    /// Checks each item as of `now`.
-    pub(super) fn new(items: &'a [ObservationItem], now: DateTime<Utc>) -> Self {
+    /// Checks each item as of `now`. Its age is that at which it was received.
+    pub(super) fn new(items: &'a [ObservationItem], received_at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let check = |item: &'a ObservationItem| match item {
             Ok(input) => input.validate(now).map(|()| input),
             Err(rejected) => Err(rejected.error.clone()),
@@ -49,7 +51,7 @@ impl<'a> ObservationBatch<'a> {
         let dated = sharing.map(|input| (input.recorded_kind(), input.id.as_str(), input.day()));
         let repeated_in_a_day = dated.filter(|key| !seen_in_a_day.insert(*key)).collect();
         let depends_on_log = valid().any(|input| input.is_correction() || input.delivered().is_some());
-        Self { now, items, checked, repeated, repeated_in_a_day, depends_on_log }
+        Self { now, received_at, items, checked, repeated, repeated_in_a_day, depends_on_log }
     }
 
     fn valid(&self) -> impl Iterator<Item = &'a ObservationInput> {
@@ -139,7 +141,7 @@ impl<'a> ObservationBatch<'a> {
 
     /// The acceptance window of a source, as of the batch.
     pub(super) fn window(&self, source: &ResolvedSource) -> AcceptanceWindow {
-        AcceptanceWindow::of(&source.details.definition_at(self.now), self.now)
+        AcceptanceWindow::of(&source.details.definition_at(self.now), self.received_at, self.now)
     }
 
     /// Decides on every item. The append finds duplicates of earlier batches, except where other items depend on them.

@@ -48,7 +48,7 @@ impl Commands {
         source: &str,
         items: &[ObservationItem],
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = ObservationBatch::new(items, context.received_at);
+        let batch = ObservationBatch::new(items, context.items_received_at(), context.received_at);
         let mut attempts = Attempts::begin(self, context)?;
         let mut creation = CampaignCreation::default();
         let result = loop {

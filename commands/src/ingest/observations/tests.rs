@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
 use domain::measure::Measure;
@@ -114,7 +114,7 @@ fn judge(items: &[ObservationItem]) -> (Option<ObservationsRecorded>, Vec<Settle
 
 /// Judges items against a source with two campaigns.
 pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -> DecidedBatch {
-    let batch = ObservationBatch::new(items, now());
+    let batch = ObservationBatch::new(items, now(), now());
     let (first, second) = (CampaignRef::Id(CampaignId(FIRST)), CampaignRef::Id(CampaignId(SECOND)));
     let external = CampaignRef::External("winter".to_owned());
     let campaigns = [(&first, CampaignId(FIRST)), (&external, CampaignId(FIRST)), (&second, CampaignId(SECOND))];
@@ -315,4 +315,27 @@ proptest! {
         let taken = recorded.map_or(0, |recorded| recorded.observations.len());
         prop_assert_eq!(taken + results.len(), items.len());
     }
+}
+
+#[test]
+fn rejected_item_is_as_old_as_when_it_was_received() {
+    // The window is a week.
+    let given = |occurred_at: &str| observation(&json!({"occurred_at": occurred_at}));
+    let judged = |waited: i64, occurred_at: &str| {
+        let items = [given(occurred_at)];
+        let batch = ObservationBatch::new(&items, now() - TimeDelta::days(waited), now());
+        let first = CampaignRef::Id(CampaignId(FIRST));
+        let known = ResolvedRefs::of(source(), [(&first, CampaignId(FIRST))]);
+        let decided = batch.decide(&known, &RecordedItems::default(), None).unwrap();
+        settled(&decided).first().and_then(|(_, _, reason)| *reason)
+    };
+    assert_eq!(judged(0, "2026-11-14T22:00:00Z"), None);
+    assert_eq!(judged(0, "2026-11-14T21:59:59Z"), Some(ItemErrorCode::TooOld));
+    assert_eq!(judged(30, "2026-10-15T22:00:00Z"), None);
+    assert_eq!(judged(30, "2026-10-15T21:59:59Z"), Some(ItemErrorCode::TooOld));
+    // Never older than ids are kept.
+    assert_eq!(judged(89, "2026-08-23T22:00:00Z"), None);
+    assert_eq!(judged(89, "2026-08-23T21:59:59Z"), Some(ItemErrorCode::TooOld));
+    // What was in the future then is judged as of now.
+    assert_eq!(judged(1, "2026-11-21T21:00:00Z"), None);
 }

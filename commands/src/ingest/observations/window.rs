@@ -15,8 +15,13 @@ pub(super) struct AcceptanceWindow {
 }
 
 impl AcceptanceWindow {
-    pub(super) fn of(source: &SourceDefinition, now: DateTime<Utc>) -> Self {
-        Self { now, length: TimeDelta::seconds(observation_window_s(source)) }
+    /// The window of a batch whose items were received at `received_at`. It is wider by the time that they waited, as
+    /// far back as ids are kept.
+    pub(super) fn of(source: &SourceDefinition, received_at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let length = TimeDelta::seconds(observation_window_s(source));
+        let waited = (now - received_at).max(TimeDelta::zero());
+        let longest = TimeDelta::days(MAX_OBSERVATION_WINDOW_DAYS.into());
+        Self { now, length: length.max((length + waited).min(longest)) }
     }
 
     /// The instant at which it begins.

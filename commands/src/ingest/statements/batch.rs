@@ -27,7 +27,7 @@ use crate::ingest::unknown_campaigns::UnknownIds;
 #[derive(Debug)]
 pub(super) struct StatementBatch<'a> {
     spec: BucketSpec,
-    now: DateTime<Utc>,
+    received_at: DateTime<Utc>,
     items: Vec<Result<&'a StatementInput, ItemError>>,
 }
 
@@ -75,13 +75,18 @@ pub(super) struct DecidedStatements {
 }
 
 impl<'a> StatementBatch<'a> {
-    /// Checks each item as of `now`.
-    pub(super) fn new(items: &'a [StatementItem], spec: BucketSpec, now: DateTime<Utc>) -> Self {
+    /// Checks each item as of `now`. It was stated when it was received, unless it says otherwise.
+    pub(super) fn new(
+        items: &'a [StatementItem],
+        spec: BucketSpec,
+        received_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let check = |item: &'a StatementItem| match item {
             Ok(input) => input.validate(spec, now).map(|()| input),
             Err(rejected) => Err(rejected.error.clone()),
         };
-        Self { spec, now, items: items.iter().map(check).collect() }
+        Self { spec, received_at, items: items.iter().map(check).collect() }
     }
 
     /// The campaigns that the valid items name.
@@ -120,10 +125,10 @@ impl<'a> StatementBatch<'a> {
         self.items.iter().flatten().flat_map(|input| input.measures.keys().copied()).collect()
     }
 
-    /// As of when the batch holds: the newest instant that an item names, or now.
+    /// As of when the batch holds: the newest instant that an item names, or when it was received.
     pub(super) fn stated_at(&self) -> DateTime<Utc> {
-        let newest = self.items.iter().flatten().map(|input| input.stated_at(self.now)).max();
-        newest.unwrap_or_else(|| truncate_to_millis(self.now))
+        let newest = self.items.iter().flatten().map(|input| input.stated_at(self.received_at)).max();
+        newest.unwrap_or_else(|| truncate_to_millis(self.received_at))
     }
 
     /// Rejects invalid items, before earlier statements are looked up.
@@ -144,7 +149,7 @@ impl<'a> StatementBatch<'a> {
                 let key = keys.key(input.bucket, campaign);
                 named.add(key.clone(), input.measures.keys().copied());
                 let measures = input.values(series.currency)?;
-                let statement = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
+                let statement = IndexedStatement { index, stated_at: input.stated_at(self.received_at), measures };
                 Ok(ResolvedStatement { series, campaign, bucket: input.bucket, key, statement })
             });
             match resolved {

@@ -49,7 +49,7 @@ impl Commands {
         items: &[StatementItem],
         replacement: Option<&Replacement>,
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = StatementBatch::new(items, spec, context.received_at);
+        let batch = StatementBatch::new(items, spec, context.items_received_at(), context.received_at);
         let replaces = replacement.map(|part| replaced_part(part, spec, &batch)).transpose()?;
         let replaces = replaces.filter(|_| batch.is_whole());
         let mut attempts = Attempts::begin(self, context)?;

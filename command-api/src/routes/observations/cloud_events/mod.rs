@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use commands::CommandError;
 use commands::ingest::{ObservationItem, check_batch_size, observation_id};
+use commands::rejections::{ItemForm, SentItems};
 use domain::item::{ItemError, ItemErrorCode, RejectedItem, truncate};
 use domain::observation::ObservationInput;
 use http::StatusCode;
@@ -75,11 +76,11 @@ struct Data<'a> {
 }
 
 /// An event as far as it is readable.
-struct ReadEvent<'a> {
+pub(super) struct ReadEvent<'a> {
     source: Option<Cow<'a, str>>,
     /// Whether `subject` names the campaign.
-    by_subject: bool,
-    item: ObservationItem,
+    pub(super) by_subject: bool,
+    pub(super) item: ObservationItem,
 }
 
 /// Records one event, or several of one source.
@@ -90,11 +91,11 @@ pub(super) async fn record(
     source: Option<&str>,
     filter: ResultsFilter,
 ) -> Result<CommandResponse, RouteError> {
-    let events: Vec<&RawValue> =
+    let sent: Vec<&RawValue> =
         if format == InputFormat::CloudEvent { vec![command.batch()?] } else { command.batch()? };
-    check_batch_size("", events.len(), state.commands.limits().observations)?;
+    check_batch_size("", sent.len(), state.commands.limits().observations)?;
     let mut rounding = Rounding::default();
-    let events: Vec<ReadEvent<'_>> = events.iter().map(|event| read(event.get(), &mut rounding)).collect();
+    let events: Vec<ReadEvent<'_>> = sent.iter().map(|event| read(event.get(), &mut rounding)).collect();
     let source = match source {
         Some(source) => Cow::Borrowed(source),
         None => Cow::Owned(common_source(&events)?.to_owned()),
@@ -102,15 +103,18 @@ pub(super) async fn record(
     let (by_subject, items): (Vec<bool>, Vec<ObservationItem>) =
         events.into_iter().map(|event| (event.by_subject, event.item)).unzip();
     let recorded = state.commands.record_observations(&command.context, &source, &items).await?;
-    let (batch, done) = recorded.split();
-    let id_of = |index: usize| items.get(index).and_then(observation_id);
-    let mut body = BatchResponse::new(batch, &rounding, done.position, filter, id_of);
-    for result in &mut body.results {
+    let (mut batch, done) = recorded.split();
+    for result in &mut batch.results {
         // Errors of unreadable events name the attributes already.
         if let (Some(Ok(_)), Some(field)) = (items.get(result.index), &mut result.field) {
             *field = field_of_event(field, by_subject.get(result.index).copied().unwrap_or_default());
         }
     }
+    let rejected = SentItems { source: &source, form: ItemForm::CloudEvent, is_repeated: done.replayed };
+    let text_of = |index: usize| sent.get(index).map(|raw| raw.get().as_bytes());
+    let kept = state.commands.keep_rejected(&command.context, &rejected, &batch.results, text_of).await;
+    let id_of = |index: usize| items.get(index).and_then(observation_id);
+    let body = BatchResponse::new(batch, kept, &rounding, done.position, filter, id_of);
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }
 
@@ -143,7 +147,7 @@ fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
     }
 }
 
-fn read<'a>(text: &'a str, rounding: &mut Rounding) -> ReadEvent<'a> {
+pub(super) fn read<'a>(text: &'a str, rounding: &mut Rounding) -> ReadEvent<'a> {
     let unreadable = |error: ItemError| ReadEvent { source: None, by_subject: false, item: Err(error.into()) };
     if !text.starts_with('{') {
         // A sequence would be read as the attributes in order.
@@ -235,7 +239,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// The attribute of an event for a member of an observation.
-fn field_of_event(field: &str, by_subject: bool) -> String {
+pub(super) fn field_of_event(field: &str, by_subject: bool) -> String {
     match field {
         "id" | "type" => field.to_owned(),
         "occurred_at" => "time".to_owned(),

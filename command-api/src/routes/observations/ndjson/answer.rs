@@ -63,6 +63,9 @@ pub(crate) struct ChunkResponse {
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
+    /// How many of these are kept, to be judged again: `GET /v1/rejections`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<usize>,
     /// How many values had more than six decimal places and were rounded half to even.
     rounded: usize,
     /// The position of the log that covers the chunk.
@@ -112,6 +115,9 @@ pub(crate) struct Totals {
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
+    /// How many of these are kept, to be judged again: `GET /v1/rejections`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<usize>,
     /// How many values had more than six decimal places and were rounded half to even.
     rounded: usize,
     /// The position of the log that covers all of it.
@@ -145,7 +151,7 @@ impl StreamTotals {
         done: &Completed<()>,
         response: BatchResponse,
     ) -> Bytes {
-        let BatchResponse { accepted, duplicates, conflicts, rejected, rounded, retracted: _, position, results } =
+        let BatchResponse { accepted, duplicates, conflicts, rejected, kept, rounded, position, results, .. } =
             response;
         let found = results.len();
         let listed: Vec<LineResult> =
@@ -157,6 +163,9 @@ impl StreamTotals {
         self.totals.duplicates += duplicates;
         self.totals.conflicts += conflicts;
         self.totals.rejected += rejected;
+        if let Some(kept) = kept {
+            *self.totals.kept.get_or_insert_default() += kept;
+        }
         self.totals.rounded += rounded;
         self.totals.results_omitted += results_omitted;
         if position >= self.totals.position {
@@ -170,6 +179,7 @@ impl StreamTotals {
             duplicates,
             conflicts,
             rejected,
+            kept,
             rounded,
             position,
             consistency_token: consistency_token(context, position, done.recorded_at).to_string(),

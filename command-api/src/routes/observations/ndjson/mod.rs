@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use commands::ingest::{ObservationItem, observation_id};
+use commands::rejections::{ItemForm, SentItems};
 use commands::{CommandError, Idempotency};
 use domain::item::{ItemError, ItemErrorCode, RejectedItem};
 use futures_util::stream;
@@ -220,8 +221,15 @@ impl ChunkRecorder {
         };
         let recorded = recorded.map_err(RouteError::from)?;
         let (batch, done) = recorded.split();
+        let form = self.backfill.as_ref().map_or(ItemForm::Observation, BackfillPart::form);
+        let sent = SentItems { source: &self.source, form, is_repeated: done.replayed };
+        let text_of = |index: usize| match chunk.items.get(index) {
+            Some((_, Line::Text(range))) => Some(chunk.text(range)),
+            Some((_, Line::TooLong)) | None => None,
+        };
+        let kept = commands.keep_rejected(&context, &sent, &batch.results, text_of).await;
         let id_of = |index: usize| items.get(index).and_then(observation_id);
-        let response = BatchResponse::new(batch, &rounding, done.position, self.filter, id_of);
+        let response = BatchResponse::new(batch, kept, &rounding, done.position, self.filter, id_of);
         Ok(self.totals.chunk(&context, chunk, &done, response))
     }
 
@@ -261,10 +269,15 @@ fn idempotency(key: &str, chunk: &Chunk) -> Idempotency {
 
 /// Reads the item of a line.
 fn read(chunk: &Chunk, line: &Line, rounding: &mut Rounding) -> ObservationItem {
-    let Line::Text(range) = line else {
-        return Err(rejected(ItemErrorCode::TooLong, "is longer than a line may be"));
-    };
-    let text = std::str::from_utf8(chunk.text(range)).map_err(|error| {
+    match line {
+        Line::Text(range) => read_text(chunk.text(range), rounding),
+        Line::TooLong => Err(rejected(ItemErrorCode::TooLong, "is longer than a line may be")),
+    }
+}
+
+/// Reads an item from its bytes.
+pub(super) fn read_text(text: &[u8], rounding: &mut Rounding) -> ObservationItem {
+    let text = std::str::from_utf8(text).map_err(|error| {
         rejected(ItemErrorCode::Malformed, format!("is not UTF-8 from byte {} on", error.valid_up_to()))
     })?;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);

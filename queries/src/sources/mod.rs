@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Granularity, local_date};
 use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks};
 use domain::measure::Measure;
-use domain::source::{DatedDefinition, SourceDefinition, SourceKind, SourceRole};
+use domain::source::{DatedDefinition, SourceDefinition, SourceRole};
 use domain::zone::Zone;
 use serde::Serialize;
 use utoipa::ToSchema;

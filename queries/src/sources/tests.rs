@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::bucket::Grain;
 use domain::freshness::SourceSyncs;
 use domain::ids::SourceId;
-use domain::source::{Horizon, Horizons, IdScope, SourceDetails};
+use domain::source::{Horizon, Horizons, IdScope, SourceDetails, SourceKind};
 use domain::sync::{FinalThrough, SyncEvent};
 
 use super::*;

@@ -7,15 +7,24 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The channels with a common meaning. Any other name of the same form is a custom channel.
-pub const KNOWN: [&str; 13] = [
+pub const KNOWN: [&str; 22] = [
     "paid_search",
     "paid_social",
+    "paid_shopping",
+    "paid_other",
     "display",
     "video",
+    "cross_network",
     "email",
     "sms",
+    "push",
+    "audio",
     "affiliate",
+    "direct",
+    "organic_search",
     "organic_social",
+    "organic_shopping",
+    "organic_video",
     "crm",
     "referral",
     "survey",
@@ -34,7 +43,7 @@ pub struct Channel(String);
 pub struct ChannelError;
 
 /// Names that people give to known channels: what is counted under them stands beside the channel that is meant.
-const ALIASES: [(&str, &str); 33] = [
+const ALIASES: [(&str, &str); 46] = [
     ("search", "paid_search"),
     ("sem", "paid_search"),
     ("ppc", "paid_search"),
@@ -55,8 +64,14 @@ const ALIASES: [(&str, &str); 33] = [
     ("tiktok", "paid_social"),
     ("snapchat", "paid_social"),
     ("pinterest", "paid_social"),
+    ("shopping", "paid_shopping"),
+    ("google_shopping", "paid_shopping"),
+    ("product_listing_ads", "paid_shopping"),
     ("banner", "display"),
     ("programmatic", "display"),
+    ("performance_max", "cross_network"),
+    ("pmax", "cross_network"),
+    ("demand_gen", "cross_network"),
     ("youtube", "video"),
     ("tv", "video"),
     ("mail", "email"),
@@ -64,6 +79,13 @@ const ALIASES: [(&str, &str); 33] = [
     ("newsletter", "email"),
     ("mailchimp", "email"),
     ("text", "sms"),
+    ("web_push", "push"),
+    ("app_push", "push"),
+    ("mobile_push_notifications", "push"),
+    ("push_notifications", "push"),
+    ("seo", "organic_search"),
+    ("organic", "organic_search"),
+    ("type_in", "direct"),
     ("affiliates", "affiliate"),
     ("partner", "affiliate"),
     ("referrals", "referral"),
@@ -129,9 +151,13 @@ mod tests {
     #[test]
     fn custom_names_of_known_channels_are_recognised() {
         let looks_like = |name: &str| name.parse::<Channel>().unwrap().looks_like();
-        for (name, known) in
-            [("facebook", "paid_social"), ("paidsearch", "paid_search"), ("organicsocial", "organic_social")]
-        {
+        for (name, known) in [
+            ("facebook", "paid_social"),
+            ("paidsearch", "paid_search"),
+            ("organicsocial", "organic_social"),
+            ("pmax", "cross_network"),
+            ("crossnetwork", "cross_network"),
+        ] {
             assert_eq!(looks_like(name), Some(known), "{name}");
         }
         assert!(KNOWN.iter().all(|known| looks_like(known).is_none()));

@@ -25,13 +25,15 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 5;
 
 /// The session settings of `log.append`, and a digest of the server's start and of the database. Every lookup uses a
-/// key, and every plan is made once. Settings on the function itself would cost as much at each call as a small batch.
+/// key, every plan is made once, and warnings are sent, whatever the server is configured to send. Settings on the
+/// function itself would cost as much at each call as a small batch.
 const SETTINGS: &str = "SELECT hashtextextended(
         concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
                   (SELECT oid FROM pg_database WHERE datname = current_database())), 0)
     FROM (SELECT count(set_config(name, value, false)) FROM (VALUES
-    ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),
-    ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))
+    ('default_transaction_isolation', 'read committed'), ('client_min_messages', 'warning'),
+    ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
+    ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))
     AS setting (name, value)) AS made";
 
 /// What the lanes of an appender know of the server.

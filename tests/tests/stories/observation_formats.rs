@@ -35,11 +35,21 @@ fn forms(name: &str) -> Vec<Form> {
     let batch =
         json!({"source": "tracker", "observations": [item(&format!("{name}-b1")), item(&format!("{name}-b2"))]});
     let events = json!([event(&format!("{name}-e1")), event(&format!("{name}-e2")), event(&format!("{name}-e3"))]);
+    let others: Vec<String> = (0..LINES).map(|n| item(&format!("{name}-m{n}")).to_string()).collect();
     vec![
         ("/v1/observations", "application/json", batch.to_string(), 2),
         ("/v1/observations?source=tracker", "application/x-ndjson", lines.join("\n"), LINES),
         ("/v1/observations", "application/cloudevents+json", event(&format!("{name}-e0")).to_string(), 1),
         ("/v1/observations", "application/cloudevents-batch+json", events.to_string(), 3),
+        // Each format at the path of its own.
+        ("/v1/observations/lines?source=tracker", "application/x-ndjson", others.join("\n"), LINES),
+        ("/v1/observations/cloud-event", "application/cloudevents+json", event(&format!("{name}-f0")).to_string(), 1),
+        (
+            "/v1/observations/cloud-events?source=tracker",
+            "application/cloudevents-batch+json",
+            json!([event(&format!("{name}-f1"))]).to_string(),
+            1,
+        ),
     ]
 }
 

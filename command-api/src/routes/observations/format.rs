@@ -39,6 +39,14 @@ impl InputFormat {
         }
     }
 
+    /// This format, if the request is in it.
+    pub(super) fn required(self, headers: &HeaderMap) -> Result<Self, Problem> {
+        match Self::of(headers) {
+            Ok(format) if format == self => Ok(self),
+            Ok(_) | Err(_) => Err(unsupported_media_type(&format!("Send `Content-Type: {}`.", self.media_type()))),
+        }
+    }
+
     /// Its canonical media type.
     pub(super) fn media_type(self) -> &'static str {
         match self {

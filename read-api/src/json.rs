@@ -1,5 +1,6 @@
 //! Typed results as JSON: the common envelope, and the data of each query.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -17,7 +18,6 @@ use queries::{CanonicalQuery, Data, QueryResult, ReadError, Resolved, ResolvedQu
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -26,9 +26,9 @@ use crate::error::{ApiError, problem};
 /// The name of this encoding.
 pub(crate) const ENCODING: &str = "json";
 
-/// The body of an answer.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Envelope<'a, T> {
+/// The body of an answer. `openapi::answers` has the schema of each.
+#[derive(Debug, Serialize)]
+struct Envelope<'a, T> {
     data: T,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<Page<'a>>,
@@ -102,7 +102,7 @@ pub(crate) struct ReportBody<'a> {
 /// A page of campaigns.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CampaignsAnswer<'a> {
-    #[schema(schema_with = listed_campaigns)]
+    #[schema(value_type = Vec<ListedCampaign>)]
     data: CampaignRows<'a>,
     page: Page<'a>,
     meta: Meta<'a>,
@@ -116,14 +116,28 @@ enum CampaignRows<'a> {
     Selected(Vec<Map<String, Value>>),
 }
 
-/// No member is required, because `fields` may leave out any.
-fn listed_campaigns() -> Schema {
-    let mut campaign = Campaign::schema();
-    if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
-        campaign.required.clear();
-        campaign.description = Some("A campaign. With `fields`, only these members.".to_owned());
+/// The schema of a campaign of a page. No member is required, because `fields` may leave out any.
+struct ListedCampaign;
+
+impl PartialSchema for ListedCampaign {
+    fn schema() -> RefOr<Schema> {
+        let mut campaign = Campaign::schema();
+        if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
+            campaign.required.clear();
+            campaign.description = Some("A campaign. With `fields`, only these members.".to_owned());
+        }
+        campaign
     }
-    ArrayBuilder::new().items(campaign).into()
+}
+
+impl ToSchema for ListedCampaign {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ListedCampaign")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Campaign::schemas(schemas);
+    }
 }
 
 /// One report of a dashboard: its answer or its problem. A report that fails does not fail the others.
@@ -133,11 +147,15 @@ pub(crate) enum Tile<'a> {
     /// As `POST /v1/reports` answers.
     Report(Box<ReportBody<'a>>),
     /// The problem that `POST /v1/reports` would answer.
-    Refused {
-        /// The problem; `report` names the report.
-        #[schema(value_type = Problem)]
-        problem: Box<RawValue>,
-    },
+    Refused(RefusedReport),
+}
+
+/// A report of a dashboard that failed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RefusedReport {
+    /// The problem; `report` names the report.
+    #[schema(value_type = Problem)]
+    problem: Box<RawValue>,
 }
 
 /// The body of a leaderboard.
@@ -288,7 +306,9 @@ fn tiles<'a>(
     for (name, resolved) in &query.0 {
         let tile = match (resolved, reports.get(name)) {
             (Ok(resolved), Some(Ok(result))) => Tile::Report(Box::new(report_body(&result.data, resolved, result)?)),
-            (Ok(_), Some(Err(error))) | (Err(error), _) => Tile::Refused { problem: report_problem(name, error)? },
+            (Ok(_), Some(Err(error))) | (Err(error), _) => {
+                Tile::Refused(RefusedReport { problem: report_problem(name, error)? })
+            }
             (Ok(_), None) => return Err(ApiError::internal("each report of a dashboard has a result or an error")),
         };
         tiles.insert(name.as_str(), tile);

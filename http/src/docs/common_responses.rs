@@ -1,15 +1,15 @@
 //! Responses that every operation has, and its examples.
 
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::super::problem::{kinds, openapi};
-use super::Example;
+use super::{Example, operations};
 
 /// Adds the responses of the edge to every operation.
 pub(super) fn describe(document: &mut OpenApi, examples: &[Example]) {
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
+    for operation in operations(document) {
         answers_of_the_edge(operation);
         for example in examples {
             if operation.operation_id.as_deref() == Some(example.operation) {
@@ -17,11 +17,6 @@ pub(super) fn describe(document: &mut OpenApi, examples: &[Example]) {
             }
         }
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
 }
 
 fn answers_of_the_edge(operation: &mut Operation) {

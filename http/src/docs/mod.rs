@@ -5,7 +5,9 @@
 
 mod common_responses; // responses that every operation has
 mod html; // escaping, and a minimal markup
+pub mod names; // members and parameters with a fixed set of values
 mod problems; // the catalogue of problem types
+mod schemas; // schemas as generated clients read them well
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,8 +23,9 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::external_docs::ExternalDocs;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{OpenApi, Server};
 
 use super::problem::ProblemType;
 
@@ -49,6 +52,9 @@ impl ApiDocs {
     /// types that only this API has.
     pub fn new(mut document: OpenApi, problems: &[&'static ProblemType], examples: &[Example]) -> Self {
         common_responses::describe(&mut document, examples);
+        schemas::describe(&mut document);
+        // Each process serves its own document, wherever it runs.
+        document.servers = Some(vec![Server::new("/")]);
         let mut catalogue = ExternalDocs::new("/docs/problems");
         catalogue.description = Some("Problem types, with what each means".to_owned());
         document.external_docs = Some(catalogue);
@@ -89,6 +95,13 @@ impl ApiDocs {
     fn json(&self) -> StaticDocument {
         StaticDocument::new("application/json", self.document.to_json().unwrap_or_default())
     }
+}
+
+/// The operations of a document.
+pub fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
+    document.paths.paths.values_mut().flat_map(|PathItem { get, put, post, delete, patch, .. }| {
+        [get, put, post, delete, patch].into_iter().flatten()
+    })
 }
 
 const HTML: &str = "text/html; charset=utf-8";

@@ -5,6 +5,7 @@ use tower::ServiceExt;
 use utoipa::OpenApi as _;
 use utoipa::ToSchema;
 
+use super::names::NameSet;
 use super::*;
 use crate::problem::Problem;
 
@@ -132,4 +133,44 @@ async fn returns_304_for_unchanged_document() {
             (StatusCode::NOT_MODIFIED, tag.as_str())
         );
     }
+}
+
+/// Something with members of fixed names.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body")]
+struct Painted {
+    /// Its outside.
+    colour: String,
+    /// Its inside.
+    #[schema(default = "red")]
+    lining: Option<String>,
+    /// Its sides.
+    sides: Vec<String>,
+    /// What it stands on.
+    base: Option<Thing>,
+}
+
+#[test]
+fn set_of_names_has_one_schema() {
+    #[derive(utoipa::OpenApi)]
+    #[openapi(components(schemas(Painted)))]
+    struct Document;
+
+    let mut document = Document::openapi();
+    let sets = [
+        NameSet::new("Colour", "A colour.", ["red", "blue"]).member("colour").member_beside("lining", "colour"),
+        NameSet::new("Side", "A side.", ["left"]).member("sides").member("lining"),
+    ];
+    names::describe(&mut document, &sets);
+    let described = serde_json::to_value(ApiDocs::new(document, &[], &[]).document()).unwrap();
+    let schemas = &described["components"]["schemas"];
+    assert_eq!(schemas["Colour"], json!({"type": "string", "description": "A colour.", "enum": ["red", "blue"]}));
+    let members = &schemas["Painted"]["properties"];
+    let colour = "#/components/schemas/Colour";
+    assert_eq!(members["colour"], json!({"$ref": colour, "description": "Its outside."}));
+    assert_eq!(members["lining"], json!({"oneOf": [{"$ref": colour}, {"type": "null"}], "description": "Its inside."}));
+    assert_eq!(members["sides"]["items"], json!({"$ref": "#/components/schemas/Side"}));
+    assert_eq!(members["base"]["description"], "What it stands on.");
+    assert_eq!(members["base"]["oneOf"][0], json!({"$ref": "#/components/schemas/Thing"}));
+    assert_eq!(described["servers"], json!([{"url": "/"}]));
 }

@@ -1,11 +1,12 @@
 //! The OpenAPI document: its general description, and an example of each response.
 
+pub(crate) mod answers; // the schemas of answers
 mod conventions; // the common headers of reads
-mod enums; // members and parameters with a fixed set of values
 mod get_variants; // examples of bodies that are parameters
+mod names; // members and parameters with a fixed set of values
 
 use axum::Router;
-use http_edge::docs::{ApiDocs, Example};
+use http_edge::docs::{ApiDocs, Example, names as fixed_names};
 use http_edge::problem::Problem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -87,7 +88,7 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, A
     let mut document = Document::openapi();
     document.merge(paths);
     conventions::describe(&mut document);
-    enums::describe(&mut document);
+    fixed_names::describe(&mut document, &names::sets());
     get_variants::add_examples(&mut document);
     (router, ApiDocs::new(document, problems::ALL, EXAMPLES))
 }

@@ -4,12 +4,12 @@ use axum::response::Response;
 use http_edge::path::ApiPath;
 use http_edge::query::ApiQuery;
 use queries::Query;
-use queries::activity::{ActivityEntry, ActivityRequest};
+use queries::activity::ActivityRequest;
 
 use super::campaign::CampaignPath;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::Envelope;
+use crate::openapi::answers::ActivityAnswer;
 use crate::params::params;
 use crate::problems::CampaignListProblems;
 
@@ -31,7 +31,7 @@ params! {
     params(CampaignPath, ActivityParams),
     responses(
         (status = 200, description = "A page of activity entries.", content(
-            (Envelope<'static, Vec<ActivityEntry>> = "application/json"),
+            (ActivityAnswer = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),

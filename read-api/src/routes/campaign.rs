@@ -4,14 +4,13 @@ use axum::response::Response;
 use http_edge::path::ApiPath;
 use http_edge::query::ApiQuery;
 use queries::Query;
-use queries::campaign::Campaign;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::Envelope;
+use crate::openapi::answers::CampaignAnswer;
 use crate::params::params;
 use crate::problems::CampaignProblems;
 
@@ -37,7 +36,7 @@ params! {
     tag = "campaigns",
     params(CampaignPath, CampaignParams),
     responses(
-        (status = 200, description = "The campaign.", body = Envelope<'static, Campaign>),
+        (status = 200, description = "The campaign.", body = CampaignAnswer),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         CampaignProblems,
     )

@@ -4,13 +4,13 @@ use axum::response::Response;
 use http_edge::path::ApiPath;
 use http_edge::query::{ApiQuery, CommaList};
 use queries::Query;
-use queries::pacing::{CampaignPacing, PacingBody, PacingListRequest};
+use queries::pacing::PacingListRequest;
 
 use super::campaign::{CampaignParams, CampaignPath};
 use super::words;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::Envelope;
+use crate::openapi::answers::{PacingAnswer, PacingListAnswer};
 use crate::params::params;
 use crate::problems::{CampaignProblems, ListProblems};
 
@@ -19,7 +19,7 @@ params! {
     pub(crate) struct PacingListParams in pages {
         /// Only campaigns that now have one of these statuses, separated by commas: draft, scheduled, active, paused,
         /// completed, archived.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = json!(["active"]))]
         status: Option<CommaList>,
         /// Only campaigns that run on one of these channels, separated by commas.
         #[param(value_type = Option<String>)]
@@ -42,7 +42,7 @@ params! {
     tag = "numbers",
     params(CampaignPath, CampaignParams),
     responses(
-        (status = 200, description = "The pacing of the campaign.", body = Envelope<'static, PacingBody>),
+        (status = 200, description = "The pacing of the campaign.", body = PacingAnswer),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         CampaignProblems,
     )
@@ -69,7 +69,7 @@ pub(crate) async fn show(
     params(PacingListParams),
     responses(
         (status = 200, description = "A page of campaigns, with their pacing.", content(
-            (Envelope<'static, Vec<CampaignPacing>> = "application/json"),
+            (PacingListAnswer = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),

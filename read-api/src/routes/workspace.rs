@@ -3,11 +3,11 @@
 use axum::response::Response;
 use http_edge::query::ApiQuery;
 use queries::Query;
-use queries::workspace::{WorkspaceBody, WorkspaceQuery};
+use queries::workspace::WorkspaceQuery;
 
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::Envelope;
+use crate::openapi::answers::WorkspaceAnswer;
 use crate::params::params;
 use crate::problems::CampaignProblems;
 
@@ -26,7 +26,7 @@ params! {
     tag = "workspace",
     params(WorkspaceParams),
     responses(
-        (status = 200, description = "The workspace.", body = Envelope<'static, WorkspaceBody>),
+        (status = 200, description = "The workspace.", body = WorkspaceAnswer),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         CampaignProblems,
     )

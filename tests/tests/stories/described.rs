@@ -63,6 +63,7 @@ impl Walk {
             let name = format!("{place} {}", parameter["name"]);
             self.expect(said(&parameter["description"]), &name, "has no description");
             let schema = &parameter["schema"];
+            self.expect(schema["enum"].is_null(), &name, "lists names, which belong into a schema of their own");
             for example in [&parameter["example"], &schema["example"]].into_iter().filter(|example| !example.is_null())
             {
                 self.valid(&name, schema, example);
@@ -140,6 +141,9 @@ impl Walk {
     }
 
     fn schema(&mut self, name: &str, schema: &Value) {
+        for member in schema["properties"].as_object().into_iter().flatten() {
+            self.member(name, member);
+        }
         if !schema["example"].is_null() {
             self.valid(name, schema, &schema["example"]);
         }
@@ -150,6 +154,19 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// A generated client has a type for each set of names, and people find the text of each member.
+    fn member(&mut self, name: &str, (member, described): (&String, &Value)) {
+        let place = format!("{name}.{member}");
+        for schema in [described, &described["items"], &described["additionalProperties"]] {
+            self.expect(schema["enum"].is_null(), &place, "lists names, which belong into a schema of their own");
+        }
+        let alternatives = described["oneOf"].as_array().into_iter().flatten();
+        for text in alternatives.filter(|one| one["$ref"].is_string()).map(|one| &one["description"]) {
+            self.expect(text.is_null(), &place, "has its text in one of its alternatives");
+        }
+        self.expect(described["default"].is_null(), &place, "has a default, so generators take it for required");
     }
 
     fn valid(&mut self, place: &str, schema: &Value, example: &Value) {
@@ -167,6 +184,21 @@ fn openapi_describes_everything_with_valid_examples() {
         wrong.extend(Walk::through(&description).into_iter().map(|wrong| format!("{api}: {wrong}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn both_documents_mean_the_same_by_a_set_of_names() {
+    let [command, read] = apis().map(|(_, description)| {
+        let document = serde_json::to_value(description.document()).unwrap();
+        assert_eq!(document["servers"], json!([{ "url": "/" }]));
+        document["components"]["schemas"].as_object().unwrap().clone()
+    });
+    let shared: Vec<_> =
+        command.keys().filter(|name| !command[*name]["enum"].is_null() && read.contains_key(*name)).collect();
+    assert!(shared.len() >= 6, "{shared:?}");
+    for name in shared {
+        assert_eq!(command[name], read[name], "{name}");
+    }
 }
 
 #[test]

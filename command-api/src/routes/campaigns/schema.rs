@@ -54,10 +54,10 @@ pub(crate) struct CreateCampaign {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     attributes: UniqueKeys<String>,
-    /// The status that it begins with: `draft`; `active`, which launches it; or `completed`, for a campaign that is
+    /// The status that it begins with: `draft`, if left out; `active`, which launches it; or `completed`, for one that is
     /// over. An active one is scheduled until its first day.
     #[serde(default)]
-    #[schema(value_type = Option<String>, pattern = "^(draft|active|completed)$", default = "draft")]
+    #[schema(value_type = String)]
     status: InitialState,
     /// Why: 1 to 500 characters, shown by the campaign's activity.
     #[serde(default)]
@@ -147,9 +147,9 @@ pub(crate) struct BudgetInput {
     /// An ISO 4217 code.
     #[schema(value_type = String)]
     currency: Currency,
-    /// `total`: from its first day to its last. `day`: each day of its zone.
+    /// `total`, if left out: from its first day to its last. `day`: each day of its zone.
     #[serde(default = "in_all")]
-    #[schema(value_type = String, pattern = "^(total|day)$", default = "total")]
+    #[schema(value_type = String)]
     per: BudgetPeriod,
 }
 

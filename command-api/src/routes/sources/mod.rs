@@ -53,10 +53,10 @@ pub(crate) struct RegisterSource {
     #[schema(value_type = String)]
     channel: Channel,
     /// `push`: sends observations. `pull`: is asked for totals and sends statements.
-    #[schema(value_type = String, example = "pull")]
+    #[schema(value_type = String)]
     kind: SourceKind,
     /// `primary`: counts toward totals. `reference`: is shown beside them.
-    #[schema(value_type = String, example = "primary")]
+    #[schema(value_type = String)]
     role: SourceRole,
     /// The roles of single measures, where they differ.
     #[serde(default)]
@@ -102,16 +102,16 @@ pub(crate) struct RegisterSource {
     /// within these.
     #[serde(default)]
     observation_window_s: Option<i64>,
-    /// For a push source, what an observation's `id` is unique within, beside the source and the type. `day`: the UTC
-    /// day of `occurred_at`. `window`: the time for which the source may send, whatever day the observation says. It
-    /// cannot change.
+    /// For a push source, what an observation's `id` is unique within, beside the source and the type. `day`, if left
+    /// out: the UTC day of `occurred_at`. `window`: the time for which the source may send, whatever day the
+    /// observation says. It cannot change.
     #[serde(default)]
-    #[schema(value_type = String, default = "day", example = "window")]
+    #[schema(value_type = String)]
     id_scope: IdScope,
     /// What becomes of an item that names an external id that no campaign has. `reject`, if left out: it is rejected.
     /// `create`: the campaign is created.
     #[serde(default)]
-    #[schema(value_type = String, example = "reject")]
+    #[schema(value_type = String)]
     unknown_campaigns: UnknownCampaigns,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]

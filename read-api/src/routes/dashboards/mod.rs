@@ -2,8 +2,6 @@
 
 mod request; // the reports as sent
 
-use std::collections::BTreeMap;
-
 use axum::response::Response;
 use http_edge::json::{self, ApiEnvelope};
 use http_edge::problem::Problem;
@@ -15,7 +13,8 @@ use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
 use super::reports::with_dates;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::{Envelope, Tile, named_problem};
+use crate::json::named_problem;
+use crate::openapi::answers::DashboardAnswer;
 use crate::problems::DashboardProblems;
 
 impl PinDates for DashboardRequest {
@@ -58,7 +57,7 @@ impl PinDates for DashboardRequest {
         (
             status = 200,
             description = "The reports, by name.",
-            body = Envelope<'static, BTreeMap<String, Tile<'static>>>,
+            body = DashboardAnswer,
         ),
         DashboardProblems,
     )
@@ -82,7 +81,7 @@ pub(crate) async fn post(
         (
             status = 200,
             description = "The reports, by name.",
-            body = Envelope<'static, BTreeMap<String, Tile<'static>>>,
+            body = DashboardAnswer,
         ),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         DashboardProblems,

@@ -1,10 +1,12 @@
 //! The OpenAPI document: the operations of the handlers, and the headers of all commands.
 
+mod names; // members and parameters with a fixed set of values
+
 use axum::Router;
-use http_edge::docs::ApiDocs;
+use http_edge::docs::{ApiDocs, names as fixed_names, operations};
 use http_edge::problem::Problem;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ObjectBuilder, RefOr};
@@ -38,7 +40,8 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, A
     let (router, paths) = routes.split_for_parts();
     let mut document = OpenApiDoc::openapi();
     document.merge(paths);
-    document.paths.paths.values_mut().flat_map(operations).for_each(describe_headers);
+    operations(&mut document).for_each(describe_headers);
+    fixed_names::describe(&mut document, &names::sets());
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
     let problems = [kinds::ALL, rules::ALL].concat();
@@ -83,9 +86,4 @@ fn describe_headers(operation: &mut Operation) {
             response.headers.insert((*name).to_owned(), header.into());
         }
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
 }

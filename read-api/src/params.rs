@@ -36,6 +36,7 @@ macro_rules! params {
             @declare $(#[$about])* $visibility struct $name {
                 $($own)*
                 /// The most rows of a page: 1 to 1000, by default 100.
+                #[param(example = 2)]
                 limit: Option<i64>,
                 /// The `next_cursor` of the previous page.
                 cursor: Option<String>,

@@ -98,9 +98,14 @@ impl TestSystem {
 
     /// Opens a workspace (UTC, EUR) and returns a caller with every scope.
     pub async fn workspace(&self, name: &str) -> Caller {
+        self.workspace_in(name, Zone::UTC).await
+    }
+
+    /// Opens a workspace (EUR) of a time zone and returns a caller with every scope.
+    pub async fn workspace_in(&self, name: &str, zone: Zone) -> Caller {
         let currency: Currency = "EUR".parse().unwrap();
         let opened =
-            workspace::find_or_open(&self.pool, &self.database, name, Zone::UTC, currency, &self.clock.shared()).await;
+            workspace::find_or_open(&self.pool, &self.database, name, zone, currency, &self.clock.shared()).await;
         let id = opened.unwrap().id;
         let key = create_key(&self.pool, id, &["command", "read"]).await;
         Caller::new(self.client.clone(), self.addresses(), self.pool.clone(), id, key)
@@ -116,6 +121,13 @@ impl TestSystem {
     pub async fn catch_up(&self) {
         let pool = self.projector_pool().await;
         projections::catch_up(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// Refreshes the leaderboard.
+    pub async fn refresh_leaderboard(&self) {
+        let pool = self.projector_pool().await;
+        projections::leaderboard::refresh(&pool, self.clock.now()).await.unwrap();
         pool.close().await;
     }
 

@@ -4,12 +4,12 @@ use axum::response::Response;
 use http_edge::path::ApiPath;
 use http_edge::query::ApiQuery;
 use queries::Query;
-use queries::corrections::{Correction, CorrectionsRequest};
+use queries::corrections::CorrectionsRequest;
 
 use super::campaign::CampaignPath;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::Envelope;
+use crate::openapi::answers::CorrectionsAnswer;
 use crate::params::params;
 use crate::problems::CampaignListProblems;
 
@@ -17,10 +17,10 @@ params! {
     /// The parameters of a campaign's corrections.
     pub(crate) struct CorrectionsParams in pages pinning dates {
         /// The first local day of the corrected observations. Default: 29 days before `date_to`.
-        #[param(example = "2026-11-01")]
+        #[param(example = "2026-10-24")]
         date_from: Option<String>,
         /// The last local day, inclusive. Default: today.
-        #[param(example = "2026-11-30")]
+        #[param(example = "2026-11-22")]
         date_to: Option<String>,
         /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
@@ -38,7 +38,7 @@ params! {
     params(CampaignPath, CorrectionsParams),
     responses(
         (status = 200, description = "A page of corrections.", content(
-            (Envelope<'static, Vec<Correction>> = "application/json"),
+            (CorrectionsAnswer = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),

@@ -15,7 +15,7 @@ params! {
     /// The parameters of the leaderboard.
     pub(crate) struct LeaderboardParams in pages {
         /// The measure to rank by, largest first: one of `GET /v1/measures`, additive or derived.
-        #[param(required = true, value_type = String, example = "conversions")]
+        #[param(required = true, value_type = String, example = "clicks")]
         measure: Option<String>,
         /// `7d` (the default) or `30d`: the workspace's last local days, including today.
         #[param(example = "7d")]

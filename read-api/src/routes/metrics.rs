@@ -24,28 +24,22 @@ params! {
         /// Days named by where they lie from today in `time_zone`, instead of `date_from` and `date_to`: `today`,
         /// `yesterday`, `this_week`, `last_week`, `last_7_days` (or 1 to 400), and the same of `month`, `quarter` and
         /// `year`.
-        #[param(
-            example = "last_7_days",
-            pattern = "^(today|yesterday|(this|last)_(week|month|quarter|year)|last_[0-9]+_days)$"
-        )]
+        #[param(pattern = "^(today|yesterday|(this|last)_(week|month|quarter|year)|last_[0-9]+_days)$")]
         range: Option<String>,
         /// The first local day. Default: 29 days before `date_to`.
-        #[param(example = "2026-11-01")]
+        #[param(example = "2026-10-24")]
         date_from: Option<String>,
         /// The last local day, inclusive. Default: today.
-        #[param(example = "2026-11-30")]
+        #[param(example = "2026-11-22")]
         date_to: Option<String>,
         /// `15m`, `hour`, `day` (the default), `week`, `month`, `quarter`, `year` or `all`.
         granularity: Option<String>,
         /// The day on which weeks begin, `monday` to `sunday`. Default: the workspace's.
-        #[param(example = "sunday")]
         week_start: Option<String>,
         /// The month with which years begin, and quarters with every third one. Default: the workspace's.
-        #[param(example = "april")]
         year_start: Option<String>,
         /// The three months of a quarter in weeks, or `none` for months of the Gregorian calendar. Default: the
         /// workspace's.
-        #[param(example = "4-5-4")]
         retail_weeks: Option<String>,
         /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
@@ -54,21 +48,18 @@ params! {
         #[param(value_type = Option<String>)]
         group_by: Option<CommaList>,
         /// Measures by name, separated by commas.
-        #[param(value_type = Option<String>)]
+        #[param(value_type = Option<String>, example = "impressions,clicks,spend,ctr")]
         measures: Option<CommaList>,
         /// Adds the numbers of another range to each row: `previous_period`, `previous_month`, `previous_quarter`,
         /// `previous_year`, `previous_year_weekday`, or its first and last local day, joined by a slash.
-        #[param(example = "2026-10-01/2026-10-31")]
         compare_to: Option<String>,
         /// With `compare_to`: whether both ranges end with the last bucket that is closed for all sources, of the
         /// finest grain that all of them state.
         compare_elapsed: Option<bool>,
         /// Rows for buckets without numbers: `none` (the default), `zero` or `zero_if_complete`.
-        #[param(example = "zero_if_complete")]
         fill: Option<String>,
         /// The numbers that `roas`, `cpa` and `cost_per_lead` are computed from: `printed` (the default), or `covered`
         /// for those of channels of which primary sources state both sides.
-        #[param(example = "covered")]
         ratios: Option<String>,
         /// Whether to return totals over the rows of all pages.
         totals: Option<bool>,

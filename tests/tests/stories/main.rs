@@ -8,6 +8,7 @@ mod comparisons;
 mod conditional_reads;
 mod corrections;
 mod described;
+mod documented_examples;
 mod duplicates; // reported again, whenever
 mod forms;
 mod freshness;

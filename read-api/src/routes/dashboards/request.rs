@@ -23,14 +23,14 @@ const MAX_NAME: usize = 100;
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"reports": {
     "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
-    "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
+    "by_channel": {
+        "measures": ["clicks", "ctr"], "date_from": "2026-11-16", "date_to": "2026-11-22", "group_by": ["channel"],
+        "compare_to": "previous_period", "limit": 2
+    },
+    "by_two_dimensions": {"measures": ["clicks"], "group_by": ["country", "device"]}
 }}))]
 pub(crate) struct DashboardRequest {
     /// 1 to 50 reports, each like the body of `POST /v1/reports`.
-    #[schema(example = json!({
-        "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
-        "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"},
-    }))]
     #[schema(value_type = BTreeMap<String, ReportRequest>)]
     pub(super) reports: Reports,
 }

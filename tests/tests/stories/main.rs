@@ -13,6 +13,7 @@ mod duplicates; // reported again, whenever
 mod forms;
 mod freshness;
 mod generated_bodies;
+mod generated_clients;
 mod isolation;
 mod large_reports;
 mod limits;

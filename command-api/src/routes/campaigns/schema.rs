@@ -54,8 +54,8 @@ pub(crate) struct CreateCampaign {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     attributes: UniqueKeys<String>,
-    /// The status that it begins with: `draft`, if left out; `active`, which launches it; or `completed`, for one that is
-    /// over. An active one is scheduled until its first day.
+    /// The status that it begins with: `draft`, if left out; `active`, which launches it; or `completed`, for one that
+    /// is over. An active one is scheduled until its first day.
     #[serde(default)]
     #[schema(value_type = String)]
     status: InitialState,

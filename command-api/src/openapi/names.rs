@@ -2,6 +2,7 @@
 
 use domain::bucket::{Grain, MONTHS, RetailWeeks, WEEKDAYS, month_name, weekday_name};
 use domain::campaign::BudgetPeriod;
+use domain::item::ItemErrorCode;
 use domain::observation::ObservationType;
 use domain::source::{IdScope, SourceKind, SourceRole, UnknownCampaigns};
 use http_edge::docs::names::NameSet;
@@ -33,6 +34,7 @@ fn of_calendars() -> Vec<NameSet> {
 fn of_sources() -> Vec<NameSet> {
     let unknown = [UnknownCampaigns::Reject, UnknownCampaigns::Create].map(UnknownCampaigns::name);
     let actors = [ActorKind::Key, ActorKind::User, ActorKind::System].map(ActorKind::name);
+    let rejected = ["observation", "cloud_event", "backfill", "statement"];
     let activity = ["registered", "changed", "ended", "resumed"];
     vec![
         NameSet::new(
@@ -56,6 +58,8 @@ fn of_sources() -> Vec<NameSet> {
         .member("id_scope"),
         NameSet::new("UnknownCampaigns", "What becomes of an item whose campaign nobody has.", unknown)
             .member("unknown_campaigns"),
+        // Before the actors: it has an id, too.
+        NameSet::new("RejectedItemKind", "What a rejected item is.", rejected).member_beside("kind", "item_id"),
         NameSet::new("SourceActivityKind", "What was done to a source.", activity).member_beside("kind", "changes"),
         NameSet::new("ActorKind", "Who acted.", actors).member_beside("kind", "id"),
     ]
@@ -67,6 +71,12 @@ fn of_batches() -> Vec<NameSet> {
         NameSet::new("Grain", "The length of the buckets that a source states.", Grain::ALL.map(Grain::name))
             .member("grain"),
         NameSet::new("ObservationType", "The type of an observation.", types).member_beside("type", "occurred_at"),
+        NameSet::new(
+            "ItemErrorCode",
+            "A stable name for what is wrong with an item.",
+            ItemErrorCode::ALL.iter().map(|code| code.name()),
+        )
+        .parameter("reason"),
         NameSet::new("ListedResults", "Which results an answer lists.", ["problems", "all"]).parameter("results"),
     ]
 }

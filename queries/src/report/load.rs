@@ -19,7 +19,7 @@ use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
 use super::snapshot_lookups::SnapshotLookups;
-use super::{compare, dimension, fill, lookups, partial, replaced, totals, warnings};
+use super::{compare, dimension, fill, lookups, partial, refunds, replaced, totals, warnings};
 use crate::database::defaults::QueryDefaults;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -251,6 +251,8 @@ impl ReportContext {
             let (shown, plan) = (self.sources.values().filter(is_shown), &range.plan);
             let campaigns = self.campaigns.as_ref();
             all.extend(replaced::warnings(snapshot, shown, &plan.range(), &plan.measures, campaigns).await?);
+            let known = (&self.sources, &*self.all_sources);
+            all.extend(refunds::warning(snapshot, query, (plan, &aggregates.sums), known, campaigns).await?);
             let dimension = query.dimension();
             all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &aggregates.sums, range.rollup)));
         }

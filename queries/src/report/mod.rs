@@ -31,6 +31,7 @@ pub(crate) mod partial; // warnings about what ratios do not cover
 pub(crate) mod plan; // the calendar of a query and what it reads
 pub mod query; // the canonical query
 mod range; // the plans of its ranges, and where their sums are read
+mod refunds; // money that is taken back in two ways
 pub(crate) mod replaced; // what a source stated of dates that another of its series holds now
 pub mod request; // the request as it was sent
 pub(crate) mod rollup; // which table of sums is read, and what it keeps

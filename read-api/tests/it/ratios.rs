@@ -1,12 +1,12 @@
 //! Ratios over rows of the tables: which campaigns are covered, what the answer says of the rest, and in which form.
 
 use domain::measure::Measure;
-use domain::observation::ObservationType::{Click, Conversion, Spend};
+use domain::observation::ObservationType::{Click, Conversion, Refund, Spend};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::World;
-use crate::support::given::{campaign, created, days, naming, observed, pulled, pushing, source};
+use crate::support::given::{campaign, created, days, naming, observed, pulled, pushing, sale_corrected, source};
 use crate::support::{CSV, report_path};
 
 const WHEN: &str = "2026-11-20T10:00:00Z";
@@ -205,4 +205,33 @@ async fn ten_thousand_campaigns_by_day_stay_within_the_limit_of_sums(
     assert_eq!((&reply.body["data"][3]["cvr"], &reply.body["data"][3]["cvr.clicks"]), (&json!(0.1), &json!(60_000)));
     asked["group_by"] = json!(["campaign"]);
     assert_eq!(world.report(&asked).await.problem(422), "report-too-large");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn net_revenue_warns_of_refunds_beside_corrections(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let corrected = |source, campaign, when, change| {
+        let ids = ("c-1", "order-1", "2026-11-21T09:00:00Z");
+        sale_corrected((source, campaign), ids, when, (0, Some(change)), (1_000_000, Some(60_000_000)))
+    };
+    let sold = |source, campaign| observed(source, campaign, &[(Conversion, WHEN, 1_000_000, Some(100_000_000))]);
+    let refunded =
+        |source, campaign| observed(source, campaign, &[(Refund, "2026-11-21T09:00:00Z", 1, Some(40_000_000))]);
+    world.given([created(1, "Shoes", &["email"]), created(2, "Hats", &["email"])]).await;
+    world.given([pushing(1, "shop", "email"), pushing(2, "outlet", "video"), pushing(3, "market", "display")]).await;
+    world.given([sold(1, 1), sold(2, 1), sold(3, 1), refunded(1, 1), refunded(2, 1)]).await;
+    // A shop that does one of the two is in order, one that raises an order, too, and so is a correction of another day.
+    world.given([corrected(3, 1, WHEN, -40_000_000), corrected(2, 1, WHEN, 5_000_000)]).await;
+    world.given([corrected(1, 1, "2026-11-19T10:00:00Z", -40_000_000)]).await;
+    let net = query(&json!({"measures": ["net_revenue"]}));
+    assert_eq!(world.report(&net).await.ok().warnings(), ["net_partial"], "of the market, that states no refunds");
+
+    world.given([corrected(1, 1, WHEN, -40_000_000), corrected(2, 2, WHEN, -1)]).await;
+    let reply = world.report(&net).await.ok();
+    assert_eq!(reply.warnings(), ["net_partial", "refund_twice"]);
+    assert_eq!(reply.body["meta"]["warnings"][1]["sources"], json!(["outlet", "shop"]));
+    let narrow = query(&json!({"measures": ["net_revenue"], "filters": {"campaign_id": [campaign(2)]}}));
+    assert_eq!(world.report(&narrow).await.ok().warnings(), Vec::<&str>::new(), "no refunds of the second campaign");
+    let gross = query(&json!({"measures": ["revenue", "refunds"]}));
+    assert_eq!(world.report(&gross).await.ok().warnings(), Vec::<&str>::new());
 }

@@ -5,6 +5,7 @@ pub mod commands; // one file each
 pub mod config; // flags over environment over file over defaults
 pub mod demo; // the demo workspace
 pub mod import; // import of files
+pub mod singer; // what Singer taps extract
 pub mod system; // any mix of roles in this process: what `serve`, `dev` and tests run
 pub mod tls; // the cryptography provider
 pub mod workspace; // opening a workspace

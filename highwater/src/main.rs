@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use highwater::commands::{
-    dev, events, import, keys, leaderboard, migrate, parked, replay, restored, retention, serve, status, verify,
+    dev, events, import, keys, leaderboard, migrate, parked, replay, restored, retention, serve, singer, status, verify,
 };
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
@@ -55,6 +55,12 @@ enum Command {
     /// Send files to the command API.
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Run a Singer tap, or read its messages, and send what it extracts.
+    ///
+    /// Records of the mapped streams become totals by campaign and day; other streams are skipped. Several records of
+    /// one campaign and day are added, so they are held until the tap ends. Its bookmarks say through which day the
+    /// source is complete. The state is kept once everything was sent, and goes to standard output, too.
+    Singer(singer::SingerArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
             Command::Keys(args) => keys::run(args, config).await,
             Command::Events(command) => events::run(&command),
             Command::Import(command) => import::run(command).await,
+            Command::Singer(args) => singer::run(args).await,
         }
     })
 }

@@ -13,5 +13,6 @@ pub mod replay; // rebuild of a projection
 pub mod restored; // declaration of a restore
 pub mod retention; // months that the read tables keep
 pub mod serve; // roles against a database
+pub mod singer; // taps of Singer
 pub mod status; // progress of the projections
 pub mod verify; // comparison of rows with the log

@@ -12,7 +12,7 @@ use super::dates::DateEvidence;
 use super::judge::{LineError, Verdict};
 use super::layout::{CurrencyFrom, DateFrom, Layout};
 use super::mapping::{GENERIC, Mapping, SHIPPED, ShippedMapping};
-use super::run::{self, OpenedFile, Options};
+use super::run::{OpenedFile, Options};
 use super::sources;
 use super::summary::preview;
 use super::table::{Candidate, Table};
@@ -41,7 +41,7 @@ pub fn inspect(bytes: Vec<u8>, options: &Options, now: DateTime<Utc>) -> anyhow:
     }
     let mut opened = OpenedFile::read(bytes, &options)
         .with_context(|| format!("this looks like `{}`, but its lines leave something open", guess.shipped.name))?;
-    let plan = run::plan(&options, &opened, now)?;
+    let plan = opened.plan(&options, now)?;
     let facts = sources::settle(&plan, &opened.survey.sources, &BTreeMap::new())?;
     let mut verdict = opened.judge(&options, &facts, now, &|_| ());
     let repeats = |verdict: &Verdict| verdict.refused.iter().any(|bad| matches!(bad.error, LineError::Repeats { .. }));

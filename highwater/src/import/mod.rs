@@ -14,6 +14,7 @@
 
 pub mod batches;
 pub mod campaigns;
+pub mod completeness;
 pub mod dates;
 pub mod encoding;
 pub mod facts;

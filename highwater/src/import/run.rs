@@ -9,11 +9,12 @@ use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Grain;
 use domain::channel::Channel;
-use domain::measure::Unit;
+use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use domain::source::Horizon;
 use sha2::{Digest as _, Sha256};
 
+use super::completeness::CompleteThrough;
 use super::dates::DateFormat;
 use super::facts::SourceFacts;
 use super::judge::{Rules, Verdict};
@@ -56,7 +57,7 @@ pub struct Options {
     /// Whether campaigns of one name are others in each source.
     pub campaigns_per_source: bool,
     /// The last day that the sources are complete for.
-    pub complete_through: Option<NaiveDate>,
+    pub complete_through: Option<CompleteThrough>,
     /// The days of which the file is all.
     pub replace: Option<ReplacedDays>,
     /// Whether a file is sent of which much is refused.
@@ -108,6 +109,12 @@ impl OpenedFile {
         Ok(Self { table, layout, survey, grain, digest })
     }
 
+    /// The options that requests of this file are made by.
+    pub fn plan(&self, options: &Options, now: DateTime<Utc>) -> anyhow::Result<Plan> {
+        let measures = self.layout.measures.iter().map(|column| column.measure).collect();
+        plan(options, self.grain, measures, now)
+    }
+
     /// What may not be meant.
     pub fn warnings(&self, options: &Options) -> Vec<String> {
         let mut warnings: Vec<String> = self.layout.warnings().collect();
@@ -147,8 +154,19 @@ impl OpenedFile {
     }
 }
 
-/// The options that requests are made by.
-pub fn plan(options: &Options, opened: &OpenedFile, now: DateTime<Utc>) -> anyhow::Result<Plan> {
+/// What an import came to.
+#[derive(Debug)]
+pub struct Imported {
+    /// The summary, for people.
+    pub text: String,
+    /// Whether a line was not sent or not taken.
+    pub has_refused: bool,
+    /// Why it stopped.
+    pub failure: Option<anyhow::Error>,
+}
+
+/// The options that requests are made by. What the sources are complete through follows from their zones.
+pub fn plan(options: &Options, grain: Grain, measures: Vec<Measure>, now: DateTime<Utc>) -> anyhow::Result<Plan> {
     let default_currency: Currency = DEFAULT_CURRENCY.parse()?;
     let Mapping { channel, role, platform, time_zone, currency, .. } = options.mapping.clone();
     Ok(Plan {
@@ -162,10 +180,10 @@ pub fn plan(options: &Options, opened: &OpenedFile, now: DateTime<Utc>) -> anyho
         default_currency,
         expected_delay_s: options.expected_delay_s,
         horizon: options.horizon,
-        grain: opened.grain,
-        measures: opened.layout.measures.iter().map(|column| column.measure).collect(),
+        grain,
+        measures,
         campaign_status: options.campaign_status,
-        complete_through: options.complete_through,
+        complete_through: None,
         replace: options.replace,
         now,
     })
@@ -173,18 +191,33 @@ pub fn plan(options: &Options, opened: &OpenedFile, now: DateTime<Utc>) -> anyho
 
 /// Imports a file. The exit status is 1 if a line was not sent or not accepted.
 pub async fn import(options: &Options, client: Option<&ApiClient>, now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
+    let imported = import_opened(options, &OpenedFile::open(options)?, client, now).await?;
+    write(&imported.text)?;
+    match imported.failure {
+        Some(failure) => Err(failure),
+        None => Ok(if imported.has_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
+    }
+}
+
+/// Imports what was read. Nothing is sent if it fails; what fails later is in the result, beside what was done.
+pub async fn import_opened(
+    options: &Options,
+    opened: &OpenedFile,
+    client: Option<&ApiClient>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Imported> {
     let started = Instant::now();
     let progress = Progress::default();
-    let opened = OpenedFile::open(options)?;
     for warning in opened.warnings(options) {
         progress.say(&format!("warning: {warning}"));
     }
-    let plan = plan(options, &opened, now)?;
+    let mut plan = opened.plan(options, now)?;
     let registered = match client {
         Some(client) => sources::look_up(client, opened.survey.sources.keys()).await?,
         None => BTreeMap::new(),
     };
     let facts = sources::settle(&plan, &opened.survey.sources, &registered)?;
+    plan.complete_through = options.complete_through.and_then(|complete| complete.day(&facts));
     let has_money = plan.measures.iter().any(|measure| measure.unit() == Unit::Money);
     if let Some((name, assumed)) = facts.iter().find(|(_, facts)| facts.is_currency_assumed && has_money) {
         progress.say(&format!(
@@ -230,12 +263,8 @@ pub async fn import(options: &Options, client: Option<&ApiClient>, now: DateTime
         text.push_str(&preview(&verdict, &facts));
     }
     text.push_str(&summary.text(&verdict, plan.replace.is_some(), started.elapsed().as_secs_f64()));
-    write(&text)?;
-    outcome?;
-    if let Some(reason) = withheld {
-        anyhow::bail!("nothing was sent: {reason}");
-    }
-    Ok(if summary.has_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let failure = outcome.err().or_else(|| withheld.map(|reason| anyhow::anyhow!("nothing was sent: {reason}")));
+    Ok(Imported { text, has_refused: summary.has_refused(), failure })
 }
 
 fn say_refused(summary: &mut Summary, progress: &Progress) {

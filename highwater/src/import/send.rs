@@ -133,7 +133,7 @@ impl Import<'_> {
     }
 
     /// Reports the sources complete. The key depends only on the file, so a second run appends nothing.
-    async fn send_completions(&self, verdict: &Verdict, summary: &Summary) -> anyhow::Result<()> {
+    pub async fn send_completions(&self, verdict: &Verdict, summary: &Summary) -> anyhow::Result<()> {
         let Some(last) = self.plan.complete_through else { return Ok(()) };
         if summary.has_refused() {
             self.progress.say(&format!("lines are missing, so the sources were not reported complete through {last}"));

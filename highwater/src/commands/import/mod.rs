@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use self::arguments::{FileArguments, ReadingArguments, SourceChannel};
 use self::observations::Observations;
 use crate::client::ApiClient;
+use crate::import::completeness::CompleteThrough;
 use crate::import::inspect;
 use crate::import::mapping::Mapping;
 use crate::import::numbers::DecimalMark;
@@ -25,7 +26,7 @@ use crate::import::replacing::ReplacedDays;
 use crate::import::run::{self, Options};
 
 /// The attempts at a request. They take a minute and a half in all, longer than a restart of the server.
-const ATTEMPTS: u32 = 14;
+pub(super) const ATTEMPTS: u32 = 14;
 
 /// The kinds of imports.
 #[derive(Debug, clap::Subcommand)]
@@ -162,7 +163,7 @@ async fn import(arguments: Statements) -> anyhow::Result<ExitCode> {
         horizon: arguments.horizon,
         campaign_status: arguments.campaign_status,
         campaigns_per_source: arguments.campaigns_per_source,
-        complete_through: arguments.complete_through,
+        complete_through: arguments.complete_through.map(CompleteThrough::Day),
         replace: arguments.replace,
         allow_partial: arguments.allow_partial,
         dry_run: arguments.dry_run,

@@ -16,7 +16,7 @@ use super::facts::SourceFacts;
 use super::judge::Verdict;
 use super::mapping::{Mapping, Names};
 use super::plan::Plan;
-use super::run::{self, OpenedFile, Options};
+use super::run::{OpenedFile, Options};
 use super::sources;
 
 const HEADER: &str = "Date,Datasource,Campaign,Clicks,Impressions,Cost\n";
@@ -75,7 +75,7 @@ impl Judged {
 
 fn try_judge(file: impl Into<Vec<u8>>, options: &Options) -> anyhow::Result<Judged> {
     let opened = OpenedFile::read(file.into(), options)?;
-    let plan = run::plan(options, &opened, now())?;
+    let plan = opened.plan(options, now())?;
     let facts = sources::settle(&plan, &opened.survey.sources, &BTreeMap::new())?;
     let verdict = opened.judge(options, &facts, now(), &|_| ());
     Ok(Judged { opened, verdict, plan, facts })

@@ -95,6 +95,11 @@ impl Attempt<'_> {
         if self.is_first { find_previous_result(self.commands, self.context).await } else { Ok(None) }
     }
 
+    /// Whether what it decides on may be older than the request.
+    pub(crate) fn rests_on_cache(&self) -> bool {
+        self.is_first
+    }
+
     /// Rejects a source above its rate limit. A retry after a lost race is not counted.
     pub(crate) fn check_source_rate(&self, source: SourceId, items: usize) -> Result<(), CommandError> {
         if !self.is_first {

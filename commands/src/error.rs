@@ -1,6 +1,7 @@
 //! Errors of commands.
 
 use chrono::{DateTime, Utc};
+use domain::breakdown::BreakdownError;
 use domain::event::DecodeError;
 use domain::source::SourceKind;
 use domain::statement::ReplacementError;
@@ -206,6 +207,12 @@ impl CommandError {
 impl From<ReplacementError> for CommandError {
     fn from(error: ReplacementError) -> Self {
         Self::Invalid { field: error.field(), detail: error.to_string() }
+    }
+}
+
+impl From<BreakdownError> for CommandError {
+    fn from(error: BreakdownError) -> Self {
+        Self::Invalid { field: "breakdown", detail: error.to_string() }
     }
 }
 

@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod breakdown;
 pub mod bucket;
 pub mod campaign;
 pub mod catalogue;

@@ -33,6 +33,10 @@ pub struct StatementsRecorded {
     /// The dimensions that the statements are broken down by; left out of totals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breakdown: Vec<String>,
+    /// The place of the breakdown among those whose rows sum to the total: the lowest one that a bucket has makes the
+    /// total, unless that is stated itself. Left out of totals, and where the rows do not sum to the total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precedence: Option<u16>,
     /// The id of the key that opens the sealed parts of the statements; left out if nothing is sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_with: Option<String>,
@@ -66,6 +70,11 @@ impl StatementsRecorded {
     pub fn series(&self) -> SourceId {
         self.series.unwrap_or(self.source)
     }
+
+    /// Whether the statements make totals: they state them, or rows that sum to them.
+    pub fn makes_totals(&self) -> bool {
+        self.breakdown.is_empty() || self.precedence.is_some()
+    }
 }
 
 /// The grain and zone in which the buckets of a batch are cut.
@@ -84,6 +93,8 @@ pub struct StatementInput {
     pub campaign: CampaignRef,
     /// The bucket, by its local day or its first instant.
     pub bucket: Bucket,
+    /// The values of the dimensions that the batch's breakdown names.
+    pub dimensions: BTreeMap<String, String>,
     /// The totals; `None` takes back what was stated. Measures that it does not name stay as they were.
     pub measures: BTreeMap<Measure, Option<Amount>>,
     /// The instant as of which the totals are stated; the time of receipt if left out.

@@ -96,6 +96,7 @@ impl Log {
             observation_window_s: None,
             id_scope: IdScope::Day,
             unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+            dimensions: Vec::new(),
         };
         let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
         let events = vec![event(registered.kind(), &registered)?];

@@ -128,6 +128,15 @@ problem_types! {
     pub(crate) OBSERVATION_WINDOW_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "observation-window-out-of-range"
         "The observation window is out of range"
         r#"{"detail": "the observation window of 1 s lies outside of 604800 to 7776000 s, which is 7 to 90 days"}"#;
+    /// Only totals are stated by dimension.
+    pub(crate) DIMENSIONS_OF_PUSH = UNPROCESSABLE_ENTITY "dimensions-of-push" "A push source declares no dimensions"
+        r#"{"detail": "dimensions belong to pull sources; observations name theirs one by one"}"#;
+    /// A source declares at most 16 dimensions.
+    pub(crate) TOO_MANY_DIMENSIONS = UNPROCESSABLE_ENTITY "too-many-dimensions" "There are too many dimensions"
+        r#"{"detail": "at most 16 dimensions are taken"}"#;
+    /// A dimension is declared once.
+    pub(crate) REPEATED_DIMENSION = UNPROCESSABLE_ENTITY "repeated-dimension" "A dimension is named twice"
+        r#"{"detail": "dimensions has device twice"}"#;
     /// `expected_from` lies in the years 1970 to 2199.
     pub(crate) EXPECTED_FROM_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "expected-from-out-of-range"
         "The expected start is out of range"
@@ -209,6 +218,9 @@ pub(super) const OF_SOURCES: Types = &[
     QUIET_AFTER_OUT_OF_RANGE,
     OBSERVATION_WINDOW_OUT_OF_RANGE,
     ID_SCOPE_OF_PULL,
+    DIMENSIONS_OF_PUSH,
+    TOO_MANY_DIMENSIONS,
+    REPEATED_DIMENSION,
     EXPECTED_FROM_OUT_OF_RANGE,
 ];
 /// The rules of a registered source.

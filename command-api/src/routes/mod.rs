@@ -10,6 +10,7 @@ pub(crate) mod workspace;
 
 mod batch; // the response to a batch
 mod campaign_ref; // the campaign of an item
+mod dimension; // names of dimensions
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod breakdowns; // statements by dimension
 mod campaigns;
 mod cloud_events;
 mod corrections;

@@ -7,6 +7,7 @@
 //! | `campaign` | campaign | campaign | `open`; in older logs also `archived <instant>`, which means the same |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<series>/<grain>/<zone>/<bucket>/<campaign>` | source | measure -> [value?, stated ms] |
+//! | `statement_breakdown` | the same, `<dimensions>/` before the bucket | source | rows of `statement`, by values |
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
 //! | `backfill` | `<source>/<name>` | source | its edge |
 //! | `backfill_chunk` | `<source>/<name>/<number>` | source | its digest, and what became of its items |
@@ -28,13 +29,14 @@ use event_store::{Claim, ClaimEffect, ClaimPrecondition};
 use uuid::Uuid;
 
 pub(crate) use lookup::{CachePolicy, ClaimCache, ClaimReader, Key};
-pub(crate) use statement_keys::StatementKeys;
+pub(crate) use statement_keys::{StatementKeys, kind_of};
 
 pub(crate) const SOURCE_NAME: &str = "source_name";
 pub(crate) const COMPLETENESS: &str = "completeness";
 pub(crate) const CAMPAIGN: &str = "campaign";
 pub(crate) const EXTERNAL_CAMPAIGN: &str = "external_campaign";
 pub(crate) const STATEMENT: &str = "statement";
+pub(crate) const STATEMENT_BREAKDOWN: &str = "statement_breakdown";
 pub(crate) const CORRECTION: &str = "correction";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const BACKFILL_CHUNK: &str = "backfill_chunk";
@@ -42,12 +44,13 @@ pub(crate) const CREATED_CAMPAIGNS: &str = "created_campaigns";
 pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 
 /// All kinds that are looked up.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     SOURCE_NAME,
     COMPLETENESS,
     CAMPAIGN,
     EXTERNAL_CAMPAIGN,
     STATEMENT,
+    STATEMENT_BREAKDOWN,
     CORRECTION,
     BACKFILL,
     BACKFILL_CHUNK,

@@ -1,21 +1,31 @@
 //! The keys of what a source states: the bucket stands before the campaign, so that a range of buckets is a range of
-//! keys.
+//! keys. All rows of a campaign's bucket in one breakdown are one claim.
 
 use chrono::{DateTime, SecondsFormat};
+use domain::breakdown::Breakdown;
 use domain::bucket::Bucket;
 use domain::ids::{CampaignId, SourceId};
 use domain::statement::BucketSpec;
 
-/// The keys of one series in one grain and zone.
+use super::{STATEMENT, STATEMENT_BREAKDOWN};
+
+/// The keys of one series in one grain and zone: of its totals, or of one breakdown.
 #[derive(Debug, Clone)]
 pub(crate) struct StatementKeys {
     prefix: String,
 }
 
+/// The kind of the claims that hold what is stated in a breakdown.
+pub(crate) fn kind_of(breakdown: &Breakdown) -> &'static str {
+    if breakdown.is_total() { STATEMENT } else { STATEMENT_BREAKDOWN }
+}
+
 impl StatementKeys {
-    pub(crate) fn new(source: SourceId, series: SourceId, spec: BucketSpec) -> Self {
+    pub(crate) fn new(source: SourceId, series: SourceId, spec: BucketSpec, breakdown: &Breakdown) -> Self {
         let BucketSpec { grain, zone } = spec;
-        Self { prefix: format!("{source}/{series}/{grain}/{zone}/") }
+        let names: Vec<_> = breakdown.dimensions().iter().map(|dimension| dimension.name()).collect();
+        let names = if names.is_empty() { String::new() } else { format!("{}/", names.join(",")) };
+        Self { prefix: format!("{source}/{series}/{grain}/{zone}/{names}") }
     }
 
     /// The key of one campaign's bucket.
@@ -56,7 +66,18 @@ mod tests {
 
     fn keys() -> StatementKeys {
         let (source, series) = (SourceId(Uuid::from_u128(1)), SourceId(Uuid::from_u128(2)));
-        StatementKeys::new(source, series, BucketSpec { grain: Grain::Day, zone: Zone::UTC })
+        StatementKeys::new(source, series, BucketSpec { grain: Grain::Day, zone: Zone::UTC }, &Breakdown::default())
+    }
+
+    #[test]
+    fn key_of_a_breakdown_names_it_before_the_bucket() {
+        let (source, series) = (SourceId(Uuid::from_u128(1)), SourceId(Uuid::from_u128(1)));
+        let breakdown = Breakdown::new(["device", "ad"].map(|name| name.parse().unwrap())).unwrap();
+        let keys = StatementKeys::new(source, series, BucketSpec { grain: Grain::Day, zone: Zone::UTC }, &breakdown);
+        let (bucket, campaign) = (Bucket::Day("2026-11-21".parse().unwrap()), CampaignId(Uuid::from_u128(3)));
+        let key = keys.key(bucket, campaign);
+        assert!(key.contains("/day/UTC/ad,device/2026-11-21/"), "{key}");
+        assert_eq!(keys.read(&key), Some((bucket, campaign)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is sealed of a rejected item: how it was sent, what was wrong with it, and its text.
 
+use domain::breakdown::Breakdown;
 use domain::bucket::Grain;
 use domain::observation::BackfillName;
 use domain::zone::Zone;
@@ -26,6 +27,9 @@ pub enum ItemForm {
         grain: Grain,
         /// The time zone in which its bucket is cut.
         time_zone: Zone,
+        /// The dimensions that it is by.
+        #[serde(default, skip_serializing_if = "Breakdown::is_total")]
+        breakdown: Breakdown,
     },
 }
 
@@ -94,6 +98,7 @@ impl RejectedContent {
 #[cfg(test)]
 mod tests {
     use domain::item::{ItemError, ItemErrorCode};
+    use domain::observation::Dimension;
 
     use super::*;
 
@@ -105,7 +110,9 @@ mod tests {
     #[test]
     fn any_text_comes_back_as_it_was_sent() {
         let backfill = ItemForm::Backfill { name: "old".parse().unwrap() };
-        let statement = ItemForm::Statement { grain: Grain::Day, time_zone: "Europe/Berlin".parse().unwrap() };
+        let time_zone = "Europe/Berlin".parse().unwrap();
+        let breakdown = Breakdown::new([Dimension::Device]).unwrap();
+        let statement = ItemForm::Statement { grain: Grain::Day, time_zone, breakdown };
         let texts: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"\n{\"id\":\n1}\n"), Some(b"\xff\x00")];
         for form in [ItemForm::Observation, ItemForm::CloudEvent, backfill, statement] {
             for text in texts {

@@ -5,6 +5,7 @@
 //! (of a backfill) or its content (a statement) makes another retry a duplicate. So it is counted once.
 
 use chrono::{DateTime, Utc};
+use domain::item::{ItemError, ItemErrorCode};
 use domain::statement::BucketSpec;
 use event_store::rejections::{
     RejectionPage, Rejudged, StoredRejection, find_rejection, find_rejections, settle_rejections,
@@ -182,9 +183,17 @@ impl Commands {
                 };
                 self.record_backfill_chunk(&context, source, &chunk, &observations).await?
             }
-            ItemForm::Statement { grain, time_zone } => {
+            ItemForm::Statement { grain, time_zone, breakdown } => {
                 let spec = BucketSpec { grain: *grain, zone: *time_zone };
-                self.record_statements(&context, source, spec, &statements, None).await?
+                match self.record_statements(&context, source, spec, breakdown, &statements, None).await {
+                    // The source declares these dimensions no longer. Other items are judged all the same.
+                    Err(CommandError::Invalid { field, detail }) => {
+                        let error = ItemError::at(ItemErrorCode::BadDimensions, field, detail);
+                        let rejected = |index| ItemResult::rejected(index, None, error.clone());
+                        return Ok(Completed::unchanged((0..group.len()).map(rejected).collect()));
+                    }
+                    recorded => recorded?,
+                }
             }
         };
         Ok(recorded.map(|batch| results_of(batch, &fields)))

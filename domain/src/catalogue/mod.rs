@@ -86,13 +86,18 @@ event_types! {
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
     SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM,
-        upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged, Upcaster::Unchanged];
-    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM, upcasters [Upcaster::Unchanged, Upcaster::Unchanged];
+        upcasters [
+            Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged, Upcaster::Unchanged,
+            Upcaster::Unchanged
+        ];
+    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM,
+        upcasters [Upcaster::Unchanged, Upcaster::Unchanged, Upcaster::Unchanged];
     SOURCE_ENDED = "SourceEnded" of SOURCE_STREAM;
     SOURCE_RESUMED = "SourceResumed" of SOURCE_STREAM;
     OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM,
         upcasters [Upcaster::Unchanged, Upcaster::Unchanged];
-    STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM, upcasters [Upcaster::Unchanged];
+    STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM,
+        upcasters [Upcaster::Unchanged, Upcaster::Unchanged];
     SYNC_STARTED = "SyncStarted" of SYNC_STREAM;
     SYNC_COMPLETED = "SyncCompleted" of SYNC_STREAM, upcasters [Upcaster::Rewrite(upcasters::completed_v1_to_v2)];
     SYNC_REOPENED = "SyncReopened" of SYNC_STREAM;

@@ -65,8 +65,11 @@ item_error_codes! {
     CurrencyMismatch,
     /// This type has no value.
     ValueNotTaken,
-    /// There are too many dimensions, or one has an invalid name or length.
+    /// There are too many dimensions, one has an invalid name or length, or they are not those of the batch's
+    /// breakdown.
     BadDimensions,
+    /// The breakdown has as many rows of this campaign and bucket as it may.
+    TooManyValues,
     /// A correction takes the dimensions of its original.
     DimensionsNotTaken,
     /// The message or the recipient is missing, invalid, or not taken by this type.

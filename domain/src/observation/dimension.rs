@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// The value that stands for all values of a dimension without totals of their own.
@@ -47,10 +48,13 @@ macro_rules! dimensions {
 
 dimensions! {
     Ad "ad";
+    AdGroup "ad_group";
+    Keyword "keyword";
     Creative "creative";
     Placement "placement";
     Country "country";
     Device "device";
+    ConversionAction "conversion_action";
     UtmSource "utm_source";
     UtmMedium "utm_medium";
     UtmCampaign "utm_campaign";
@@ -67,5 +71,12 @@ impl fmt::Display for Dimension {
 impl Serialize for Dimension {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Dimension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|error| D::Error::custom(format!("`{name}` {error}")))
     }
 }

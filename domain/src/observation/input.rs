@@ -11,7 +11,8 @@ use crate::money::Currency;
 
 const MAX_ID: usize = 128;
 const MAX_DIMENSIONS: usize = 16;
-const MAX_DIMENSION_VALUE: usize = 200;
+/// The most characters of a dimension's value.
+pub const MAX_DIMENSION_VALUE: usize = 200;
 
 /// An observation as it is sent. [`validate`](Self::validate) checks it without any lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]

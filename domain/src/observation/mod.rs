@@ -28,8 +28,8 @@ pub use backfill::{Backfill, BackfillName, BackfillNameError};
 pub use correction::{Correction, CorrectionInput, NetAmounts};
 pub use dimension::{Dimension, DimensionError, OTHER};
 pub use input::{
-    CorrectionTarget, ObservationBody, ObservationInput, StatedOriginal, bad_adjusts, bad_count, count_measure,
-    value_measure,
+    CorrectionTarget, MAX_DIMENSION_VALUE, ObservationBody, ObservationInput, StatedOriginal, bad_adjusts, bad_count,
+    count_measure, value_measure,
 };
 pub use mail::{Delivered, bad_message};
 

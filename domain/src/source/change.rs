@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definition::{SourceDefinition, SourceRole, UnknownCampaigns};
 use super::horizon::Horizons;
 use super::series::Series;
+use crate::breakdown::SourceDimension;
 use crate::channel::Channel;
 use crate::measure::Measure;
 
@@ -44,6 +45,9 @@ pub struct SourceChange {
     /// What becomes of an item that names an external id that no campaign has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_campaigns: Option<UnknownCampaigns>,
+    /// The dimensions by which it states totals: all of them, including those that stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<Vec<SourceDimension>>,
     /// The series that begins, with another zone or currency; or the one that goes on in another zone, where days mean
     /// nothing to what is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +69,7 @@ impl SourceChange {
             quiet_after_s,
             observation_window_s,
             unknown_campaigns,
+            dimensions,
             series,
         } = self.clone();
         changed.channel = channel.unwrap_or(changed.channel);
@@ -77,6 +82,7 @@ impl SourceChange {
         changed.quiet_after_s = quiet_after_s.or(changed.quiet_after_s);
         changed.observation_window_s = observation_window_s.or(changed.observation_window_s);
         changed.unknown_campaigns = unknown_campaigns.unwrap_or(changed.unknown_campaigns);
+        changed.dimensions = dimensions.unwrap_or(changed.dimensions);
         if let Some(Series { id: _, time_zone, currency }) = series {
             (changed.time_zone, changed.currency) = (time_zone, currency);
         }

@@ -10,6 +10,7 @@ use super::event::SourceEvent;
 use super::platform::Platform;
 use super::series::{NextSeries, Series};
 use super::state::{DatedChange, Source, SourceDetails};
+use crate::breakdown::{MAX_SOURCE_DIMENSIONS, SourceDimension};
 use crate::bucket::{day_start, is_in_range, local_date};
 use crate::text::{TextError, check_line};
 
@@ -195,10 +196,27 @@ fn check(definition: &SourceDefinition) -> Result<(), SourceError> {
     if definition.id_scope != IdScope::Day && definition.kind == SourceKind::Pull {
         return Err(SourceError::IdScopeOfPull);
     }
+    check_dimensions(definition)?;
     if definition.expected_from.is_some_and(|date| !is_in_range(date)) {
         return Err(SourceError::ExpectedFromOutOfRange);
     }
     Ok(())
+}
+
+fn check_dimensions(definition: &SourceDefinition) -> Result<(), SourceError> {
+    let dimensions = &definition.dimensions;
+    if definition.kind == SourceKind::Push && !dimensions.is_empty() {
+        return Err(SourceError::DimensionsOfPush);
+    }
+    if dimensions.len() > MAX_SOURCE_DIMENSIONS {
+        return Err(SourceError::TooManyDimensions);
+    }
+    let is_before =
+        |(place, of): &(usize, &SourceDimension)| dimensions.iter().take(*place).any(|one| one.name == of.name);
+    match dimensions.iter().enumerate().find(is_before) {
+        Some((_, twice)) => Err(SourceError::RepeatedDimension(twice.name)),
+        None => Ok(()),
+    }
 }
 
 /// The first part in which two definitions differ.
@@ -221,6 +239,7 @@ fn difference(registered: &SourceDefinition, requested: &SourceDefinition) -> Op
         ("observation_window_s", registered.observation_window_s == requested.observation_window_s),
         ("id_scope", registered.id_scope == requested.id_scope),
         ("unknown_campaigns", registered.unknown_campaigns == requested.unknown_campaigns),
+        ("dimensions", registered.dimensions == requested.dimensions),
     ];
     parts.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

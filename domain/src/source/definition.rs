@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use super::horizon::Horizons;
+use crate::breakdown::SourceDimension;
 use crate::channel::Channel;
 use crate::measure::Measure;
 use crate::money::Currency;
@@ -157,6 +158,10 @@ pub struct SourceDefinition {
     /// What becomes of an item that names an external id that no campaign has; left out: it is rejected.
     #[serde(default, skip_serializing_if = "UnknownCampaigns::is_reject")]
     pub unknown_campaigns: UnknownCampaigns,
+    /// The dimensions by which it states totals, those whose rows make totals in the order in which they do; left out
+    /// where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<SourceDimension>,
 }
 
 impl SourceDefinition {

@@ -4,6 +4,8 @@ use chrono::NaiveDate;
 use thiserror::Error;
 
 use super::horizon::Horizon;
+use crate::breakdown::MAX_SOURCE_DIMENSIONS;
+use crate::observation::Dimension;
 use crate::rule_codes::rule_codes;
 use crate::text::TextError;
 
@@ -57,6 +59,15 @@ pub enum SourceError {
     /// Only observations have ids.
     #[error("id_scope belongs to push sources; what a pull source states is known by its bucket")]
     IdScopeOfPull,
+    /// Only totals are stated by dimension; observations name theirs one by one.
+    #[error("dimensions belong to pull sources; observations name theirs one by one")]
+    DimensionsOfPush,
+    /// More dimensions than a source may declare.
+    #[error("at most {MAX_SOURCE_DIMENSIONS} dimensions are taken")]
+    TooManyDimensions,
+    /// A dimension that is declared twice.
+    #[error("dimensions has {0} twice")]
+    RepeatedDimension(Dimension),
     /// An expected start outside of the dates that we keep.
     #[error("expected_from must lie in the years 1970 to 2199")]
     ExpectedFromOutOfRange,
@@ -101,6 +112,7 @@ impl SourceError {
             Self::QuietAfterAlone | Self::QuietAfter { .. } => Some("quiet_after_s"),
             Self::ObservationWindow { .. } => Some("observation_window_s"),
             Self::IdScopeOfPull => Some("id_scope"),
+            Self::DimensionsOfPush | Self::TooManyDimensions | Self::RepeatedDimension(_) => Some("dimensions"),
             Self::ExpectedFromOutOfRange => Some("expected_from"),
             Self::FromOutOfRange | Self::SeriesFollows { .. } | Self::SeriesOutOfOrder => Some("from"),
             Self::EndOutOfRange => Some("at"),
@@ -121,6 +133,9 @@ rule_codes!(SourceError {
     Self::QuietAfter { .. } => "quiet-after-out-of-range",
     Self::ObservationWindow { .. } => "observation-window-out-of-range",
     Self::IdScopeOfPull => "id-scope-of-pull",
+    Self::DimensionsOfPush => "dimensions-of-push",
+    Self::TooManyDimensions => "too-many-dimensions",
+    Self::RepeatedDimension(_) => "repeated-dimension",
     Self::ExpectedFromOutOfRange => "expected-from-out-of-range",
     Self::FromOutOfRange => "from-out-of-range",
     Self::SeriesFollows { .. } => "series-follows",

@@ -40,6 +40,7 @@ pub(super) fn google_ads() -> SourceDefinition {
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: crate::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     }
 }
 

@@ -71,6 +71,9 @@ pub enum ApplyError {
     /// A statement's bucket does not fit its grain and zone.
     #[error("a statement's bucket is not valid")]
     Bucket(#[from] BucketError),
+    /// A batch is not broken down by one dimension or two, or a statement of it has more or fewer values.
+    #[error("the values of a statement are not those of its breakdown")]
+    Breakdown,
     /// An observation refers to a campaign by an index that the batch does not have.
     #[error("an observation names campaign {index} of {campaigns}")]
     CampaignIndex {

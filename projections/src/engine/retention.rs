@@ -292,7 +292,16 @@ async fn delete_statements(pool: &PgPool, epoch: i32, before: DateTime<Utc>) -> 
     )
     .execute(pool)
     .await?;
-    Ok(deleted.rows_affected())
+    let deleted_rows = sqlx::query!(
+        "DELETE FROM read.breakdowns WHERE epoch = $1 AND ctid = ANY(ARRAY(
+             SELECT ctid FROM read.breakdowns WHERE epoch = $1 AND bucket_end <= $2 LIMIT $3 FOR UPDATE SKIP LOCKED))",
+        epoch,
+        before,
+        ROWS_AT_ONCE
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected() + deleted_rows.rows_affected())
 }
 
 async fn delete_corrections(pool: &PgPool, epoch: i32, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
@@ -308,11 +317,16 @@ async fn delete_corrections(pool: &PgPool, epoch: i32, before: DateTime<Utc>) ->
     Ok(deleted.rows_affected())
 }
 
+/// The table whose retention decides how long a table is kept: totals follow from the rows of breakdowns.
+pub(crate) fn kept_like(table: &str) -> &str {
+    if table == "breakdowns" { "statements" } else { table }
+}
+
 /// The condition under which a retention that begins at `before` keeps a row of a table.
 pub(crate) fn kept_from(table: &str, before: &str) -> String {
     match table {
         // A day of some zone may begin in one month and end in the next. It is kept as a whole with the later one.
-        "statements" => format!("bucket_end > {before}"),
+        "statements" | "breakdowns" => format!("bucket_end > {before}"),
         _ => format!("bucket >= {before}"),
     }
 }

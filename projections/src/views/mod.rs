@@ -4,6 +4,7 @@
 //! nor on the order between streams.
 
 mod activity; // the changes of a campaign, and their authors
+mod breakdowns; // stated totals by dimension, and the totals that follow from them
 mod campaign_sources; // the sources that feed a campaign
 mod campaigns;
 mod corrections; // the effect of each correction of an observation
@@ -27,7 +28,7 @@ use crate::engine::{Projection, View};
 /// The core projection: the tables that readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 9,
+    version: 10,
     tables: &[
         "workspaces",
         "campaigns",
@@ -46,6 +47,7 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "dimension_totals",
         "corrections",
         "statements",
+        "breakdowns",
         "activity",
         "plan_changes",
         "scope_marks",
@@ -67,6 +69,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(dimensions::Dimensions::of(CAMPAIGN_MODEL.name)),
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
+        Box::new(breakdowns::Breakdowns::default()),
         Box::new(activity::Activity::default()),
         Box::new(plan_changes::PlanChanges::default()),
         Box::new(scope_marks::ScopeMarks::default()),

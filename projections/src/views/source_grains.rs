@@ -24,7 +24,7 @@ impl View for SourceGrains {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Statements(batch) => {
-                if !batch.statements.is_empty() {
+                if batch.makes_totals() && !batch.statements.is_empty() {
                     self.0.insert((recorded.workspace, batch.series(), batch.grain, batch.time_zone.name()));
                 }
             }

@@ -1,5 +1,5 @@
-//! `read.source_measures`: one row for each measure that a source ever stated, of any campaign, with the position of
-//! the first event that did.
+//! `read.source_measures`: one row for each measure of which a source ever stated totals, of any campaign, with the
+//! position of the first event that did.
 //!
 //! A minimum does not depend on batches, nor on the order between streams.
 
@@ -49,11 +49,12 @@ impl View for SourceMeasures {
             Event::Observations(batch) => {
                 measures_of(batch).for_each(|measure| self.state((workspace, batch.source, measure), position));
             }
-            Event::Statements(batch) => {
+            // What is no part of totals is not expected of them either.
+            Event::Statements(batch) if batch.makes_totals() => {
                 let measures = batch.statements.iter().flat_map(|statement| statement.measures.keys());
                 measures.for_each(|measure| self.state((workspace, batch.source, *measure), position));
             }
-            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Sync(_) => {}
+            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `read.statements`: the totals that pull sources state, the newest (`stated_at`, position) per key. `source_id` is
-//! the series that the event names: the source itself, unless it moved on to another.
+//! the series that the event names: the source itself, unless it moved on to another. The view of breakdowns sets the
+//! totals that nobody states; a stated one counts before them, whichever was recorded first.
 //!
 //! Buckets that end before the retention bound are left out for good. The bound is a stored input, which a rebuild
 //! reads too.
@@ -14,6 +15,7 @@ use domain::bucket::{Grain, Span};
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
+use domain::statement::StatementsRecorded;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -21,56 +23,70 @@ use uuid::Uuid;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
-pub(super) struct Statements(HashMap<Key, Total>);
+pub(super) struct Statements(HashMap<TotalKey, StatedTotal>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
-    workspace: i32,
-    campaign: CampaignId,
-    series: SourceId,
-    measure: Measure,
-    grain: Grain,
-    time_zone: &'static str,
-    start: DateTime<Utc>,
+pub(super) struct TotalKey {
+    pub(super) workspace: i32,
+    pub(super) campaign: CampaignId,
+    pub(super) series: SourceId,
+    pub(super) measure: Measure,
+    pub(super) grain: Grain,
+    pub(super) time_zone: &'static str,
+    pub(super) start: DateTime<Utc>,
 }
 
+/// What is stated of a key.
 #[derive(Debug)]
-struct Total {
-    span: Span,
+pub(super) struct StatedTotal {
+    pub(super) span: Span,
     /// `None`: the source took it back.
-    value: Option<i64>,
-    stated_at: DateTime<Utc>,
-    position: i64,
-    changed_at: DateTime<Utc>,
+    pub(super) value: Option<i64>,
+    pub(super) stated_at: DateTime<Utc>,
+    pub(super) position: i64,
+    pub(super) changed_at: DateTime<Utc>,
+}
+
+impl TotalKey {
+    pub(super) fn of(
+        workspace: i32,
+        batch: &StatementsRecorded,
+        campaign: CampaignId,
+        measure: Measure,
+        start: DateTime<Utc>,
+    ) -> Self {
+        let (series, grain, time_zone) = (batch.series(), batch.grain, batch.time_zone.name());
+        Self { workspace, campaign, series, measure, grain, time_zone, start }
+    }
+}
+
+impl StatedTotal {
+    pub(super) fn of(recorded: &EventEnvelope<'_>, span: Span, value: Option<i64>, stated_at: DateTime<Utc>) -> Self {
+        Self { span, value, stated_at, position: recorded.position, changed_at: recorded.recorded_at }
+    }
+
+    /// Whether another statement of the same key wins over it.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        (self.stated_at, self.position) < (other.stated_at, other.position)
+    }
 }
 
 impl View for Statements {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let batch = match &recorded.event {
-            Event::Statements(batch) => batch,
-            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Sync(_) => {
-                return Ok(());
-            }
+            Event::Statements(batch) if batch.breakdown.is_empty() => batch,
+            Event::Workspace(_)
+            | Event::Campaign(_)
+            | Event::Source(_)
+            | Event::Observations(_)
+            | Event::Statements(_)
+            | Event::Sync(_) => return Ok(()),
         };
         for statement in &batch.statements {
             let span = statement.bucket.resolve(batch.grain, batch.time_zone)?;
             for (&measure, &value) in &statement.measures {
-                let key = Key {
-                    workspace: recorded.workspace,
-                    campaign: statement.campaign,
-                    series: batch.series(),
-                    measure,
-                    grain: batch.grain,
-                    time_zone: batch.time_zone.name(),
-                    start: span.start,
-                };
-                let total = Total {
-                    span,
-                    value,
-                    stated_at: statement.stated_at,
-                    position: recorded.position,
-                    changed_at: recorded.recorded_at,
-                };
+                let key = TotalKey::of(recorded.workspace, batch, statement.campaign, measure, span.start);
+                let total = StatedTotal::of(recorded, span, value, statement.stated_at);
                 self.state(key, total);
             }
         }
@@ -98,9 +114,9 @@ impl View for Statements {
 }
 
 impl Statements {
-    fn state(&mut self, key: Key, total: Total) {
+    fn state(&mut self, key: TotalKey, total: StatedTotal) {
         match self.0.get(&key) {
-            Some(newest) if (total.stated_at, total.position) < (newest.stated_at, newest.position) => {}
+            Some(newest) if total.is_older_than(newest) => {}
             Some(_) | None => {
                 self.0.insert(key, total);
             }
@@ -109,7 +125,7 @@ impl Statements {
 
     async fn upsert(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         // In key order, so that neighbours in the index are written together.
-        let mut rows: Vec<(&Key, &Total)> = self.0.iter().collect();
+        let mut rows: Vec<(&TotalKey, &StatedTotal)> = self.0.iter().collect();
         rows.sort_unstable_by_key(|(key, _)| **key);
         let workspaces: Vec<i32> = rows.iter().map(|(key, _)| key.workspace).collect();
         let campaigns: Vec<Uuid> = rows.iter().map(|(key, _)| key.campaign.0).collect();
@@ -136,8 +152,13 @@ impl Statements {
              WHERE n.bucket_end > coalesce((SELECT r.before FROM read.epoch_retention r
                                             WHERE r.table_name = 'statements' AND r.epoch = $1), '-infinity')
              ON CONFLICT (epoch, workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start) DO UPDATE
-             SET bucket_end = excluded.bucket_end, bucket_date = excluded.bucket_date, value = excluded.value,
-                 stated_at = excluded.stated_at, position = excluded.position, changed_at = excluded.changed_at
+             SET bucket_end = excluded.bucket_end, bucket_date = excluded.bucket_date,
+                 value = coalesce(excluded.value, s.broken_down),
+                 stated_at = excluded.stated_at, position = excluded.position,
+                 changed_at = CASE WHEN excluded.value IS NULL THEN greatest(excluded.changed_at, s.broken_down_at)
+                                   ELSE excluded.changed_at END,
+                 stated = CASE WHEN s.broken_down_at IS NOT NULL THEN excluded.value END,
+                 stated_changed_at = CASE WHEN s.broken_down_at IS NOT NULL THEN excluded.changed_at END
              WHERE (excluded.stated_at, excluded.position) > (s.stated_at, s.position)",
             epoch,
             &workspaces,

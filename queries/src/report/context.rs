@@ -289,11 +289,33 @@ impl ReportContext {
         through.filter(|_| !self.is_unsettled())
     }
 
-    /// The admitted primary sources that state totals without dimensions.
-    pub(crate) fn pull_sources(&self) -> Vec<&Source> {
+    /// The admitted primary sources that state totals, and none by the dimension of which these series have rows.
+    pub(crate) fn stating_without(&self, broken_down: &BTreeSet<Uuid>) -> Vec<&Source> {
         let counts = |source: &Source| !source.counted_among(&self.own.plan.measures).is_empty();
-        let states = |source: &&Source| source.definition.kind == SourceKind::Pull && counts(source);
+        let is_pull = |source: &Source| source.definition.kind == SourceKind::Pull;
+        let states = |source: &&Source| is_pull(source) && counts(source) && !broken_down.contains(&source.series);
         self.authoritative_sources(&self.own.plan).into_iter().filter(states).collect()
+    }
+
+    /// The series that have rows by the query's dimension, in any of its ranges: the same in all of them, so that rows
+    /// compare.
+    pub(crate) async fn broken_down(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+    ) -> Result<BTreeSet<Uuid>, ReadError> {
+        let dimensions = query.dimensions();
+        let pulled = self.sources.values().filter(|source| source.definition.kind == SourceKind::Pull);
+        let series: BTreeSet<_> = pulled.map(|source| source.series).collect();
+        let (Some(dimension), false) = (dimensions.first(), series.is_empty()) else { return Ok(BTreeSet::new()) };
+        let series: Vec<_> = series.into_iter().collect();
+        let mut broken_down = BTreeSet::new();
+        for range in [Some(&self.own), self.compared.as_ref()].into_iter().flatten() {
+            let range = range.plan.range();
+            let found = lookups::broken_down(snapshot, *dimension, &series, range, self.campaigns.as_ref()).await?;
+            broken_down.extend(found);
+        }
+        Ok(broken_down)
     }
 
     /// The sums of one of its ranges.
@@ -302,6 +324,7 @@ impl ReportContext {
         snapshot: &mut Snapshot,
         query: &ReportQuery,
         range: &ReportRange,
+        broken_down: &BTreeSet<Uuid>,
     ) -> Result<Aggregates, ReadError> {
         // Other sources have no numbers in the range.
         let is_shown = |source: &&Source| {
@@ -312,6 +335,7 @@ impl ReportContext {
             plan: &range.plan,
             parts: &self.parts,
             shown: &self.sources.values().filter(is_shown).map(Source::period_id).collect(),
+            broken_down: broken_down.clone(),
             by_campaign: query.groups_by(GroupKey::Campaign),
             dimension: query.dimensions().first().copied(),
             by_value: query.dimension().is_some(),

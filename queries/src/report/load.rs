@@ -167,9 +167,10 @@ impl ReportContext {
     }
 
     async fn compute(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Computed, ReadError> {
-        let mut aggregates = vec![self.gather(snapshot, query, &self.own).await?];
+        let broken_down = self.broken_down(snapshot, query).await?;
+        let mut aggregates = vec![self.gather(snapshot, query, &self.own, &broken_down).await?];
         if let Some(compared) = &self.compared {
-            aggregates.push(self.gather(snapshot, query, compared).await?);
+            aggregates.push(self.gather(snapshot, query, compared, &broken_down).await?);
         }
         let sums = aggregates.iter().flat_map(|aggregates| &aggregates.sums);
         let authoritative = self.row_sources(snapshot, query, sums).await?;
@@ -256,10 +257,11 @@ impl ReportContext {
             let dimension = query.dimension();
             all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &aggregates.sums, range.rollup)));
         }
+        let broken_down = aggregates.first().map(|own| own.broken_down.clone()).unwrap_or_default();
         if self.parts.iter().all(|part| !part.values.contains(&None))
             && let Some(dimension) = query.filters.dimensions().first()
         {
-            all.extend(warnings::of_totals_without(*dimension, &self.pull_sources()));
+            all.extend(warnings::of_totals_without(*dimension, &self.stating_without(&broken_down)));
         }
         let compared = self.compared.as_ref().map(|range| &range.plan);
         all.extend(compared.and_then(|compared| warnings::of_lengths(self.own.plan.dates, compared.dates)));

@@ -7,6 +7,7 @@ use domain::bucket::Grain;
 use domain::campaign::{CampaignState, CampaignStatus};
 use domain::freshness::ZoneAlignment;
 use domain::measure::Measure;
+use domain::observation::Dimension;
 use uuid::Uuid;
 
 use super::filter::parts::InclusionSet;
@@ -39,6 +40,52 @@ pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTree
 /// Whether the campaign exists.
 pub(crate) async fn exists(snapshot: &mut Snapshot, id: Uuid) -> Result<bool, ReadError> {
     Ok(!names(snapshot, &[id]).await?.is_empty())
+}
+
+/// Those of the series that state anything by a dimension within a range, of these campaigns; of any, if `None`.
+pub(crate) async fn broken_down(
+    snapshot: &mut Snapshot,
+    dimension: Dimension,
+    series: &[Uuid],
+    range: DateRange,
+    campaigns: Option<&BTreeSet<Uuid>>,
+) -> Result<Vec<Uuid>, ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let campaigns: Option<Vec<_>> = campaigns.map(|ids| ids.iter().copied().collect());
+    let found = sqlx::query_scalar!(
+        r#"SELECT n.id AS "id!" FROM unnest($3::uuid[]) AS n (id)
+           WHERE EXISTS (
+               SELECT FROM read.breakdowns b
+               WHERE b.epoch = $1 AND b.workspace = $2 AND b.dimension = $4 AND b.source_id = n.id
+                 AND b.bucket_start >= $5::timestamptz - interval '2 days'
+                 AND b.bucket_start < $6::timestamptz + interval '2 days'
+                 AND CASE WHEN b.bucket_date IS NULL THEN b.bucket_start >= $5 AND b.bucket_start < $6
+                          ELSE b.bucket_date BETWEEN $7 AND $8 END
+                 AND (b.second_dimension = '' OR b.precedence IS NOT NULL) AND b.total IS NOT NULL
+                 AND ($9::uuid[] IS NULL OR b.campaign_id = ANY($9))
+           ) OR EXISTS (
+               SELECT FROM read.breakdowns b
+               WHERE b.epoch = $1 AND b.workspace = $2 AND b.second_dimension = $4 AND b.second_dimension <> ''
+                 AND b.source_id = n.id AND b.bucket_start >= $5::timestamptz - interval '2 days'
+                 AND b.bucket_start < $6::timestamptz + interval '2 days'
+                 AND CASE WHEN b.bucket_date IS NULL THEN b.bucket_start >= $5 AND b.bucket_start < $6
+                          ELSE b.bucket_date BETWEEN $7 AND $8 END
+                 AND b.precedence IS NOT NULL AND b.total IS NOT NULL
+                 AND ($9::uuid[] IS NULL OR b.campaign_id = ANY($9))
+           )"#,
+        epoch,
+        workspace,
+        series,
+        dimension.name(),
+        range.span.0,
+        range.span.1,
+        range.dates.0,
+        range.dates.1,
+        campaigns.as_deref(),
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(found)
 }
 
 /// The campaigns with one of these statuses at present; among `ids`, unless that is empty.

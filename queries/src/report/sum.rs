@@ -41,10 +41,10 @@ impl Sum {
 /// The value of a dimension that a number belongs to. It sorts as rows do if nothing else decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DimensionValue {
-    /// A value, or `(other)` for the values that are not kept by themselves. A source may also name a value `(other)`
-    /// itself.
+    /// A value; `(other)` for the values that are not kept by themselves; `(not broken down)` for the rest of what pull
+    /// sources state. A source may also name a value `(other)` itself.
     Value(String),
-    /// No value: a stated total, or an observation without this dimension.
+    /// No value: a total that is stated without this dimension, or an observation without it.
     None,
 }
 

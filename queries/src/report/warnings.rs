@@ -177,14 +177,14 @@ pub(crate) fn of_references(
     })
 }
 
-/// Stated totals, which have no value of the dimension that the filters use.
+/// Stated totals of sources that state none by the dimension that the filters use.
 pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Option<Warning> {
     let mut names: Vec<_> = stating.iter().map(|source| source.definition.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
     (!names.is_empty()).then(|| Warning {
         code: "dimension_not_stated",
-        detail: format!("Pull sources state totals, which name no {dimension}: the filter leaves them out."),
+        detail: format!("Pull sources that state no totals by {dimension} are left out by the filter."),
         sources: names,
         measures: Vec::new(),
         spend: None,

@@ -123,6 +123,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     };
     let [started, completed, failed, through] = runs.map(|minutes| minutes.map(minute));
     let id = SourceId(Uuid::from_u128(1));

@@ -43,8 +43,9 @@ params! {
         retail_weeks: Option<String>,
         /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
-        /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
-        /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
+        /// Any of `channel` and `source`, and one dimension: `ad`, `ad_group`, `keyword`, `creative`, `placement`,
+        /// `country`, `device`, `conversion_action`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or
+        /// `utm_content`. Separated by commas.
         #[param(value_type = Option<String>)]
         group_by: Option<CommaList>,
         /// Measures by name, separated by commas.

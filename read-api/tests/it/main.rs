@@ -3,6 +3,8 @@
 
 mod activity; // changes of a campaign
 mod again; // canonical queries, repeated
+mod breakdown_histories; // random totals and breakdowns of them
+mod breakdowns; // what pull sources state by dimension
 mod caching; // cached results, none of them too old
 mod campaigns; // one campaign and lists
 mod consistency; // waiting, bounds, tokens

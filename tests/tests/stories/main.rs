@@ -3,6 +3,7 @@
 
 mod backfills;
 mod bad_input;
+mod breakdowns;
 mod calendars;
 mod comparisons;
 mod conditional_reads;

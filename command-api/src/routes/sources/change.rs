@@ -15,7 +15,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{HorizonsBody, SourceResponse, SourceWarning, channel_warnings, horizons, measure_roles, measures};
+use super::{
+    DimensionBody, HorizonsBody, SourceResponse, SourceWarning, channel_warnings, dimensions, horizons, measure_roles,
+    measures,
+};
 use crate::command::{JsonCommand, noted};
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceCommandProblems;
@@ -65,6 +68,10 @@ pub(crate) struct ChangeSource {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "create")]
     unknown_campaigns: Option<UnknownCampaigns>,
+    /// The dimensions by which it may state totals: all of them, including those that stay. They hold for what is
+    /// recorded while they are those of today.
+    #[serde(default)]
+    dimensions: Option<Vec<DimensionBody>>,
     /// The IANA time zone of its days. Another one begins a series.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
@@ -116,6 +123,7 @@ impl ChangeSource {
             quiet_after_s: self.quiet_after_s,
             observation_window_s: self.observation_window_s,
             unknown_campaigns: self.unknown_campaigns,
+            dimensions: self.dimensions.map(dimensions).transpose()?,
             series: None,
         })
     }

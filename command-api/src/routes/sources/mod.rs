@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use chrono::NaiveDate;
 use commands::CommandError;
+use domain::breakdown::SourceDimension;
 use domain::channel::Channel;
 use domain::measure::Measure;
 use domain::money::Currency;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::dimension::dimension;
 use crate::command::{JsonCommand, noted};
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceProblems;
@@ -113,6 +115,10 @@ pub(crate) struct RegisterSource {
     #[serde(default)]
     #[schema(value_type = String)]
     unknown_campaigns: UnknownCampaigns,
+    /// For a pull source, the dimensions by which it may state totals, at most 16. Where it states no total, the first
+    /// partition by which it states the bucket makes it.
+    #[serde(default)]
+    dimensions: Option<Vec<DimensionBody>>,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
@@ -173,6 +179,30 @@ impl HorizonsBody {
             _ => Err(wrong("must have delivery and conversions".to_owned())),
         }
     }
+}
+
+/// A dimension by which a source states totals.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "device", "partition": true}))]
+pub(super) struct DimensionBody {
+    /// A dimension that reports group by.
+    #[schema(example = "device")]
+    name: String,
+    /// Whether its values sum to the total, because each thing that is counted has one of them; true, if left out.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    partition: bool,
+}
+
+impl DimensionBody {
+    fn new(declared: SourceDimension) -> Self {
+        Self { name: declared.name.to_string(), partition: declared.partition }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A source that is registered.
@@ -307,6 +337,7 @@ impl RegisterSource {
             observation_window_s: self.observation_window_s,
             id_scope: self.id_scope,
             unknown_campaigns: self.unknown_campaigns,
+            dimensions: self.dimensions.map(dimensions).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -348,6 +379,13 @@ fn measure_roles(roles: UniqueKeys<SourceRole>) -> Result<BTreeMap<Measure, Sour
 
 fn measures(names: &[String]) -> Result<BTreeSet<Measure>, CommandError> {
     names.iter().map(|name| measure("measures", name)).collect()
+}
+
+fn dimensions(bodies: Vec<DimensionBody>) -> Result<Vec<SourceDimension>, CommandError> {
+    let of = |body: DimensionBody| {
+        Ok(SourceDimension { name: dimension("dimensions", &body.name)?, partition: body.partition })
+    };
+    bodies.into_iter().map(of).collect()
 }
 
 fn measure(field: &'static str, name: &str) -> Result<Measure, CommandError> {

@@ -92,6 +92,8 @@ pub(crate) struct SourceSettings {
     /// `reject` or `create`: what becomes of an item that names an external id that no campaign has.
     #[schema(value_type = String)]
     unknown_campaigns: &'static str,
+    /// The dimensions by which it may state totals.
+    dimensions: Vec<super::DimensionBody>,
 }
 
 /// Settings, with the first date of which they hold.
@@ -211,6 +213,7 @@ impl SourceSettings {
             unknown_campaigns: definition.unknown_campaigns.name(),
             complete_after_s: definition.complete_after_s,
             quiet_after_s: SelfCompleting::of(&definition).map(|settings| settings.quiet_after_s),
+            dimensions: definition.dimensions.into_iter().map(super::DimensionBody::new).collect(),
             channel: definition.channel.into(),
             role: definition.role.name(),
             measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
@@ -228,7 +231,8 @@ fn example() -> Value {
             "channel": "paid_search", "role": "primary", "measure_roles": {},
             "measures": ["clicks", "impressions", "spend"], "expected_delay_s": 10_800,
             "horizons": {"delivery": horizon, "conversions": "30d"}, "complete_after_s": null, "quiet_after_s": null,
-            "observation_window_s": 2_592_000, "unknown_campaigns": "reject"
+            "observation_window_s": 2_592_000, "unknown_campaigns": "reject",
+            "dimensions": [{"name": "device", "partition": true}]
         })
     };
     let dated = |from: Option<&str>, horizon: &str| {

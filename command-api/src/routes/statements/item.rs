@@ -25,6 +25,8 @@ struct SentStatement<'a> {
     external_campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow)]
     bucket: Cow<'a, str>,
+    #[serde(borrow, default)]
+    dimensions: UniqueKeyMap<'a, StrictStr<'a>>,
     #[serde(borrow)]
     measures: UniqueKeyMap<'a, &'a RawValue>,
     #[serde(borrow, default)]
@@ -43,9 +45,11 @@ impl SentStatement<'_> {
         let campaign = campaign_ref::read(self.campaign_id, self.external_campaign_id)?;
         let bucket = bucket(&self.bucket)?;
         let stated_at = self.stated_at.map(|StrictStr(text)| parse_instant("stated_at", &text)).transpose()?;
+        let dimensions = self.dimensions.0.into_iter();
+        let dimensions = dimensions.map(|(name, StrictStr(value))| (name.into_owned(), value.into_owned())).collect();
         let measures = self.measures.0.iter().map(|(name, raw)| amount(name, raw, rounding));
         let measures = measures.collect::<Result<_, _>>()?;
-        Ok(StatementInput { campaign, bucket, measures, stated_at })
+        Ok(StatementInput { campaign, bucket, dimensions, measures, stated_at })
     }
 }
 

@@ -9,8 +9,10 @@ mod tests;
 use std::borrow::Cow;
 
 use axum::extract::State;
+use commands::CommandError;
 use commands::ingest::{StatementItem, check_batch_size};
 use commands::rejections::{ItemForm, SentItems};
+use domain::breakdown::Breakdown;
 use domain::bucket::Grain;
 use domain::statement::BucketSpec;
 use domain::zone::Zone;
@@ -22,6 +24,7 @@ use utoipa::ToSchema;
 
 use self::replace::{ReplaceSent, SentReplace};
 use super::batch::{BatchQuery, BatchResponse};
+use super::dimension::dimension;
 use crate::command::JsonCommand;
 use crate::problems::RouteError;
 use crate::problems::kinds::StatementProblems;
@@ -37,6 +40,8 @@ struct SentStatements<'a> {
     source: Cow<'a, str>,
     grain: Grain,
     time_zone: Zone,
+    #[serde(borrow, default)]
+    breakdown: Vec<Cow<'a, str>>,
     #[serde(borrow)]
     statements: Vec<&'a RawValue>,
     #[serde(borrow, default)]
@@ -64,6 +69,8 @@ pub(crate) struct RecordStatements {
     grain: String,
     /// The IANA time zone in which the buckets are cut.
     time_zone: String,
+    /// The dimensions that the statements are by, one or two of those that the source declares. Totals, if left out.
+    breakdown: Option<Vec<String>>,
     /// 1 to 5,000 statements; with `replace`, there may be none.
     statements: Vec<StatementSent>,
     /// The part that the batch makes whole.
@@ -87,6 +94,8 @@ struct StatementSent {
     /// With grain `day` a date, otherwise the bucket's first instant.
     #[schema(example = "2026-11-20")]
     bucket: String,
+    /// The value of each dimension of the batch's breakdown. Left out of totals.
+    dimensions: Option<std::collections::BTreeMap<String, String>>,
     /// The totals by measure. Null takes back what was stated. Measures that are not named stay as they were.
     #[schema(value_type = std::collections::BTreeMap<String, StatedValue>)]
     measures: String,
@@ -99,6 +108,10 @@ struct StatementSent {
 /// Each item has a result of its own. The newest statement of a measure holds: by `stated_at`, and among equal instants
 /// by arrival. A statement that changes nothing is a duplicate. A source states one measure of a campaign in one grain
 /// and time zone.
+///
+/// With `breakdown`, the statements are by dimensions: each names its value of each of them, which is part of what it
+/// is known by. A source may state both a total and breakdowns of it, in any order: the total counts. Without one, the
+/// rows of the first of its partitions are the total.
 ///
 /// Null takes a value back: the bucket has no number then, which is not 0. With `replace`, the batch is all that the
 /// source states in these buckets: what it stated there before, and the batch does not name, is taken back. If an item
@@ -126,18 +139,25 @@ pub(crate) async fn record(
     if replacement.is_none() || !sent.statements.is_empty() {
         check_batch_size("statements", sent.statements.len(), state.commands.limits().statements)?;
     }
+    let breakdown = breakdown(&sent.breakdown)?;
     let spec = BucketSpec { grain: sent.grain, zone: sent.time_zone };
     let mut rounding = Rounding::default();
     let items: Vec<StatementItem> = sent.statements.iter().map(|raw| item::read(raw, &mut rounding)).collect();
+    let (commands, replacement) = (&state.commands, replacement.as_ref());
     let recorded =
-        state.commands.record_statements(&command.context, &sent.source, spec, &items, replacement.as_ref()).await?;
+        commands.record_statements(&command.context, &sent.source, spec, &breakdown, &items, replacement).await?;
     let (batch, done) = recorded.split();
     let retracted = Some(batch.retracted);
-    let form = ItemForm::Statement { grain: spec.grain, time_zone: spec.zone };
+    let form = ItemForm::Statement { grain: spec.grain, time_zone: spec.zone, breakdown };
     let rejected = SentItems { source: &sent.source, form, is_repeated: done.replayed };
     let text_of = |index: usize| sent.statements.get(index).map(|raw| raw.get().as_bytes());
-    let kept = state.commands.keep_rejected(&command.context, &rejected, &batch.results, text_of).await;
+    let kept = commands.keep_rejected(&command.context, &rejected, &batch.results, text_of).await;
     let body = BatchResponse::new(batch, kept, &rounding, done.position, query.results, |_| None);
     let body = BatchResponse { retracted, ..body };
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
+}
+
+fn breakdown(names: &[Cow<'_, str>]) -> Result<Breakdown, CommandError> {
+    let dimensions = names.iter().map(|name| dimension("breakdown", name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Breakdown::new(dimensions)?)
 }

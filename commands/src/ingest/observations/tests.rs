@@ -47,6 +47,7 @@ pub(super) fn source() -> ResolvedSource {
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     };
     let details = SourceDetails::new(SourceId(Uuid::from_u128(9)), definition);
     ResolvedSource::of_state(SourceState { version: 1, details })

@@ -4,7 +4,8 @@
 //!
 //! The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One that repeats the last
 //! value adds nothing to the log, but is remembered as newer, so that an older one which comes late still loses to it.
-//! Of several in one batch only what holds in the end is recorded.
+//! Of several in one batch only what holds in the end is recorded. Where the breakdown counts in another way than when
+//! the row was recorded, what is stated again is recorded again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,7 @@ fn value_of(stated: Option<(Option<i64>, i64)>) -> Option<i64> {
 }
 
 /// Merges statements into the latest values, in the order of their arrival.
-pub(super) fn merge(before: &LatestValues, statements: &[IndexedStatement]) -> MergeResult {
+pub(super) fn merge(before: &LatestValues, counts_anew: bool, statements: &[IndexedStatement]) -> MergeResult {
     let mut latest = before.clone();
     // The item that last changed a measure from its value before the request.
     let mut author: BTreeMap<Measure, usize> = BTreeMap::new();
@@ -54,10 +55,11 @@ pub(super) fn merge(before: &LatestValues, statements: &[IndexedStatement]) -> M
                 continue;
             }
             latest.insert(measure, (value, stated_at));
-            if value_of(last) == value {
+            let is_anew = counts_anew && value.is_some();
+            if value_of(last) == value && !is_anew {
                 continue;
             }
-            let was_before = value_of(before.get(&measure).copied()) == value;
+            let was_before = value_of(before.get(&measure).copied()) == value && !is_anew;
             let replaced = if was_before { author.remove(&measure) } else { author.insert(measure, *index) };
             overruled.extend(replaced);
         }

@@ -1,8 +1,10 @@
 //! Statements: totals as of now, from a pull source. Only changes are recorded.
 
-mod batch; // the items of a batch, and the decision on them
+mod batch; // the items of a batch
+mod decision; // which of them are recorded
 mod merge; // the newest statement of each measure
 mod replaced; // what a batch makes whole, and does not name
+mod rows; // the total, or the rows of a breakdown, of one campaign and bucket
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +12,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use domain::breakdown::Breakdown;
 use domain::catalogue::STATEMENTS_RECORDED;
 use domain::item::RejectedItem;
 use domain::measure::Measure;
@@ -24,7 +27,7 @@ use super::unknown_campaigns::CampaignCreation;
 use super::{BatchResult, complete_batch};
 use crate::Commands;
 use crate::append::{Attempts, Proposal, new_json_event};
-use crate::claims::{ClaimReader, STATEMENT};
+use crate::claims::{ClaimReader, kind_of};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
@@ -33,7 +36,7 @@ use crate::outcome::{Completed, Outcome};
 pub type StatementItem = Result<StatementInput, RejectedItem>;
 
 impl Commands {
-    /// Records a batch of statements with buckets of `spec`.
+    /// Records a batch of statements with buckets of `spec`: of totals, or by the dimensions of a breakdown.
     ///
     /// With a `replacement`, what the source stated in that part before, and the batch does not name, is taken back.
     /// Nothing is if an item cannot be read, because it may name anything.
@@ -46,10 +49,12 @@ impl Commands {
         context: &CommandContext,
         source: &str,
         spec: BucketSpec,
+        breakdown: &Breakdown,
         items: &[StatementItem],
         replacement: Option<&Replacement>,
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = StatementBatch::new(items, spec, context.items_received_at(), context.received_at);
+        let instants = (context.items_received_at(), context.received_at);
+        let batch = StatementBatch::new(items, spec, breakdown, instants);
         let replaces = replacement.map(|part| replaced_part(part, spec, &batch)).transpose()?;
         let replaces = replaces.filter(|_| batch.is_whole());
         let mut attempts = Attempts::begin(self, context)?;
@@ -63,12 +68,18 @@ impl Commands {
             let mut known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Pull)?;
             attempt.check_source_rate(known.source.id, items.len())?;
+            let definition = known.source.details.definition_at(context.received_at);
+            let precedence = match breakdown.precedence(&definition.dimensions) {
+                // A dimension may have been declared since.
+                Err(_) if attempt.rests_on_cache() => continue,
+                precedence => precedence?,
+            };
             let unknown = |known: &ResolvedRefs<'_>, zone| batch.unknown_campaigns(known, zone);
             if creation.run(self, context, &mut attempt, &mut known, unknown).await? {
                 continue;
             }
             let stream_id = known.source.id.stream(context.workspace());
-            let mut resolved = batch.resolve(&known);
+            let mut resolved = batch.resolve(&known, precedence);
             // What is stated after the version was read makes the append fail.
             let expected = match replaces {
                 Some(_) => ExpectedVersion::Exact(attempt.claims.stream_version(STREAM_TYPE, &stream_id).await?),
@@ -77,7 +88,9 @@ impl Commands {
             attempt.claims.find(resolved.claim_keys()).await?;
             let most = self.limits.retractions;
             let replaced = match &replaces {
-                Some(replaces) => Some(find_replaced(&mut attempt.claims, replaces, &mut resolved, most).await?),
+                Some(replaces) => {
+                    Some(find_replaced(&mut attempt.claims, replaces, breakdown, &mut resolved, most).await?)
+                }
                 None => None,
             };
             let decided = resolved.decide(&attempt.claims, replaced.as_ref())?;
@@ -92,7 +105,8 @@ impl Commands {
                     currency: series.currency,
                     grain: spec.grain,
                     time_zone: spec.zone,
-                    breakdown: Vec::new(),
+                    breakdown: breakdown.dimensions().iter().map(ToString::to_string).collect(),
+                    precedence,
                     sealed_with: None,
                     statements,
                 };
@@ -141,18 +155,20 @@ fn replaced_part<'a>(
 async fn find_replaced(
     claims: &mut ClaimReader<'_>,
     replaces: &Replaces<'_>,
-    resolved: &mut ResolvedStatements,
+    breakdown: &Breakdown,
+    resolved: &mut ResolvedStatements<'_>,
     most: usize,
 ) -> Result<ReplacedPart, CommandError> {
     const READ_FOR_EACH: usize = 3;
     let Replacement { from, to, campaigns, .. } = replaces.replacement;
     let endings: Option<Vec<String>> = campaigns.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect());
-    let read_at_most = most.saturating_mul(READ_FOR_EACH);
+    // A claim of a breakdown holds up to a thousand rows.
+    let read_at_most = if breakdown.is_total() { most.saturating_mul(READ_FOR_EACH) } else { most / 10 };
     let limit = i32::try_from(read_at_most).unwrap_or(i32::MAX).saturating_add(1);
     let mut keys = Vec::new();
     for ReplacedRange { first, end } in resolved.key_ranges(*from, *to)? {
         let range = ClaimRange { first: &first, end: &end, endings: endings.as_deref(), most: limit };
-        keys.extend(claims.find_between(STATEMENT, range).await?);
+        keys.extend(claims.find_between(kind_of(breakdown), range).await?);
         if keys.len() > read_at_most {
             return Err(CommandError::ReplacementTooLarge { most });
         }

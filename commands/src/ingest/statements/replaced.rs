@@ -18,23 +18,25 @@ pub(super) struct ReplacedPart {
     pub(super) stated_at: DateTime<Utc>,
 }
 
-/// The measures that the items of a batch name, by the claim of their bucket and campaign.
+/// The measures that the items of a batch name, by the claim of their bucket and campaign, and by their values.
 #[derive(Debug, Default)]
-pub(super) struct NamedValues(BTreeMap<String, BTreeSet<Measure>>);
+pub(super) struct NamedValues(BTreeMap<String, BTreeMap<Vec<String>, BTreeSet<Measure>>>);
 
 impl NamedValues {
-    pub(super) fn add(&mut self, key: String, measures: impl Iterator<Item = Measure>) {
-        self.0.entry(key).or_default().extend(measures);
+    pub(super) fn add(&mut self, key: String, values: Vec<String>, measures: impl Iterator<Item = Measure>) {
+        self.0.entry(key).or_default().entry(values).or_default().extend(measures);
     }
 
-    /// What of a claim is to be taken back: what has a value, belongs to the part, and is neither named nor newer.
+    /// What of a row of a claim is to be taken back: what has a value, belongs to the part, and is neither named nor
+    /// newer.
     pub(super) fn missing(
         &self,
         part: &ReplacedPart,
         key: &str,
+        values: &[String],
         stated: &LatestValues,
     ) -> BTreeMap<Measure, Option<i64>> {
-        let named = self.0.get(key);
+        let named = self.0.get(key).and_then(|rows| rows.get(values));
         let is_missing = |measure: &Measure, (value, stated_at): &(Option<i64>, i64)| {
             value.is_some()
                 && part.measures.contains(measure)

@@ -39,7 +39,7 @@ fn outcome(merged: &MergeResult) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
 
 #[test]
 fn records_the_first_statement_whole() {
-    let merged = merge(&LatestValues::new(), &[statement(0, 1, &[(Clicks, 5)])]);
+    let merged = merge(&LatestValues::new(), false, &[statement(0, 1, &[(Clicks, 5)])]);
     assert_eq!(outcome(&merged), (vec![(0, vec![(Clicks, 5)])], vec![], vec![]));
     assert_eq!(merged.latest, latest(1, &[(Clicks, 5)]));
 }
@@ -47,7 +47,7 @@ fn records_the_first_statement_whole() {
 #[test]
 fn records_only_changed_measures() {
     let before = latest(1, &[(Clicks, 5), (Impressions, 9)]);
-    let merged = merge(&before, &[statement(0, 2, &[(Clicks, 5), (Impressions, 10)])]);
+    let merged = merge(&before, false, &[statement(0, 2, &[(Clicks, 5), (Impressions, 10)])]);
     assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 10)])], vec![], vec![]));
     assert_eq!(merged.latest, latest(2, &[(Clicks, 5), (Impressions, 10)]));
 }
@@ -55,10 +55,10 @@ fn records_only_changed_measures() {
 #[test]
 fn repetitions_are_remembered_as_newer() {
     let before = latest(1, &[(Clicks, 5)]);
-    let repeated = merge(&before, &[statement(0, 3, &[(Clicks, 5)])]);
+    let repeated = merge(&before, false, &[statement(0, 3, &[(Clicks, 5)])]);
     assert_eq!(outcome(&repeated), (vec![], vec![0], vec![]));
     assert_eq!(repeated.latest, latest(3, &[(Clicks, 5)]));
-    let late = merge(&repeated.latest, &[statement(0, 2, &[(Clicks, 4)])]);
+    let late = merge(&repeated.latest, false, &[statement(0, 2, &[(Clicks, 4)])]);
     assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
     assert_eq!(late.latest, repeated.latest);
 }
@@ -67,7 +67,7 @@ fn repetitions_are_remembered_as_newer() {
 fn among_equal_instants_the_later_arrival_holds() {
     let before = latest(1, &[(Clicks, 5)]);
     assert_eq!(
-        outcome(&merge(&before, &[statement(0, 1, &[(Clicks, 6)])])),
+        outcome(&merge(&before, false, &[statement(0, 1, &[(Clicks, 6)])])),
         (vec![(0, vec![(Clicks, 6)])], vec![], vec![])
     );
 }
@@ -75,7 +75,7 @@ fn among_equal_instants_the_later_arrival_holds() {
 #[test]
 fn measures_that_are_not_named_keep_their_value() {
     let before = latest(1, &[(Clicks, 5)]);
-    let merged = merge(&before, &[statement(0, 2, &[(Impressions, 1)])]);
+    let merged = merge(&before, false, &[statement(0, 2, &[(Impressions, 1)])]);
     assert_eq!(merged.latest.get(&Clicks), before.get(&Clicks));
 }
 
@@ -83,6 +83,7 @@ fn measures_that_are_not_named_keep_their_value() {
 fn records_only_the_last_values_of_a_batch() {
     let merged = merge(
         &LatestValues::new(),
+        false,
         &[
             statement(0, 1, &[(Clicks, 5), (Impressions, 9)]),
             statement(1, 3, &[(Clicks, 7)]),
@@ -95,7 +96,7 @@ fn records_only_the_last_values_of_a_batch() {
 #[test]
 fn change_reverted_in_the_batch_records_nothing() {
     let before = latest(1, &[(Clicks, 5)]);
-    let merged = merge(&before, &[statement(0, 2, &[(Clicks, 6)]), statement(1, 3, &[(Clicks, 5)])]);
+    let merged = merge(&before, false, &[statement(0, 2, &[(Clicks, 6)]), statement(1, 3, &[(Clicks, 5)])]);
     assert_eq!(outcome(&merged), (vec![], vec![1], vec![0]));
     assert_eq!(merged.latest, latest(3, &[(Clicks, 5)]));
 }
@@ -106,24 +107,24 @@ fn taken_back(index: usize, minute: i64, measure: Measure) -> IndexedStatement {
 
 #[test]
 fn what_is_taken_back_has_no_value() {
-    let merged = merge(&latest(1, &[(Clicks, 0), (Impressions, 9)]), &[taken_back(0, 2, Clicks)]);
+    let merged = merge(&latest(1, &[(Clicks, 0), (Impressions, 9)]), false, &[taken_back(0, 2, Clicks)]);
     assert_eq!(merged.changes, [(0, [(Clicks, None)].into())].into());
     assert_eq!(merged.latest[&Clicks], (None, instant(2).timestamp_millis()));
     assert_eq!(merged.latest[&Impressions].0, Some(9));
     // It is a statement like others: an older one loses, a newer one holds.
-    let late = merge(&merged.latest, &[statement(0, 1, &[(Clicks, 7)])]);
+    let late = merge(&merged.latest, false, &[statement(0, 1, &[(Clicks, 7)])]);
     assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
-    let again = merge(&merged.latest, &[statement(0, 3, &[(Clicks, 0)])]);
+    let again = merge(&merged.latest, false, &[statement(0, 3, &[(Clicks, 0)])]);
     assert_eq!(outcome(&again), (vec![(0, vec![(Clicks, 0)])], vec![], vec![]));
 }
 
 #[test]
 fn taking_back_what_was_never_stated_records_nothing() {
-    let merged = merge(&LatestValues::new(), &[taken_back(0, 2, Clicks)]);
+    let merged = merge(&LatestValues::new(), false, &[taken_back(0, 2, Clicks)]);
     assert_eq!(outcome(&merged), (vec![], vec![0], vec![]));
-    let late = merge(&merged.latest, &[statement(0, 1, &[(Clicks, 7)])]);
+    let late = merge(&merged.latest, false, &[statement(0, 1, &[(Clicks, 7)])]);
     assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
-    let twice = merge(&LatestValues::new(), &[statement(0, 1, &[(Clicks, 7)]), taken_back(1, 2, Clicks)]);
+    let twice = merge(&LatestValues::new(), false, &[statement(0, 1, &[(Clicks, 7)]), taken_back(1, 2, Clicks)]);
     assert_eq!(twice.changes, [].into());
 }
 
@@ -131,14 +132,27 @@ fn taking_back_what_was_never_stated_records_nothing() {
 fn what_a_part_holds_and_the_batch_does_not_name_is_missing() {
     let part = ReplacedPart { keys: Vec::new(), measures: [Clicks, Impressions].into(), stated_at: instant(5) };
     let mut named = NamedValues::default();
-    named.add("a".to_owned(), [Clicks].into_iter());
+    named.add("a".to_owned(), Vec::new(), [Clicks].into_iter());
     let stated = latest(5, &[(Clicks, 1), (Impressions, 2), (Measure::Spend, 3)]);
     let missing =
-        |key, stated: &LatestValues| -> Vec<Measure> { named.missing(&part, key, stated).into_keys().collect() };
+        |key, stated: &LatestValues| -> Vec<Measure> { named.missing(&part, key, &[], stated).into_keys().collect() };
     assert_eq!(missing("a", &stated), [Impressions]);
     assert_eq!(missing("b", &stated), [Impressions, Clicks]);
     assert_eq!(missing("b", &latest(6, &[(Clicks, 1)])), [], "a newer one holds");
-    assert_eq!(missing("b", &merge(&stated, &[taken_back(0, 5, Clicks)]).latest), [Impressions]);
+    assert_eq!(missing("b", &merge(&stated, false, &[taken_back(0, 5, Clicks)]).latest), [Impressions]);
+}
+
+#[test]
+fn what_counts_anew_is_recorded_again() {
+    let before = latest(1, &[(Clicks, 5), (Impressions, 9)]);
+    let restated = merge(&before, true, &[statement(0, 2, &[(Clicks, 5)])]);
+    assert_eq!(outcome(&restated), (vec![(0, vec![(Clicks, 5)])], vec![], vec![]));
+    let older = merge(&before, true, &[statement(0, 0, &[(Clicks, 5)])]);
+    assert_eq!(outcome(&older), (vec![], vec![], vec![0]));
+    let back = merge(&before, true, &[statement(0, 2, &[(Clicks, 5)]), taken_back(1, 3, Clicks)]);
+    assert_eq!(back.changes, [(1, [(Clicks, None)].into())].into());
+    let never = merge(&LatestValues::new(), true, &[taken_back(0, 2, Clicks)]);
+    assert_eq!(never.changes, [].into());
 }
 
 proptest! {
@@ -160,7 +174,7 @@ proptest! {
         let merge_all = |all: &[IndexedStatement]| {
             let mut latest = LatestValues::new();
             for one in all {
-                latest = merge(&latest, std::slice::from_ref(one)).latest;
+                latest = merge(&latest, false, std::slice::from_ref(one)).latest;
             }
             latest
         };
@@ -169,7 +183,7 @@ proptest! {
         let mut latest = LatestValues::new();
         let mut recorded = None;
         for one in &all {
-            let merged = merge(&latest, std::slice::from_ref(one));
+            let merged = merge(&latest, false, std::slice::from_ref(one));
             recorded = merged.changes.values().next().map_or(recorded, |change| change[&Clicks]);
             latest = merged.latest;
         }
@@ -189,10 +203,10 @@ proptest! {
             .enumerate()
             .map(|(index, (minute, value))| statement(index, *minute, &[(Clicks, *value)]))
             .collect();
-        let whole = merge(&LatestValues::new(), &all);
+        let whole = merge(&LatestValues::new(), false, &all);
         let (first, second) = all.split_at(cut.min(all.len()));
-        let first = merge(&LatestValues::new(), first);
-        let second = merge(&first.latest, second);
+        let first = merge(&LatestValues::new(), false, first);
+        let second = merge(&first.latest, false, second);
         prop_assert_eq!(&whole.latest, &second.latest);
 
         let recorded = first.changes.values().chain(second.changes.values()).last();

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::schemas::committed;
+use crate::breakdown::SourceDimension;
 use crate::bucket::{Bucket, FIRST_DATE, FiscalCalendar, Grain, MONTHS, RetailWeeks, WEEKDAYS};
 use crate::campaign::{Budget, BudgetPeriod, CampaignEvent, CampaignState, ExternalId};
 use crate::catalogue::EventType;
@@ -16,7 +17,7 @@ use crate::event::Event;
 use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
-use crate::observation::{Backfill, Correction, Observation, ObservationType, ObservationsRecorded};
+use crate::observation::{Backfill, Correction, Dimension, Observation, ObservationType, ObservationsRecorded};
 use crate::source::{
     Horizon, Horizons, IdScope, Series, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole,
     UnknownCampaigns,
@@ -141,14 +142,21 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
         any::<Option<i64>>(),
         prop::option::of(date()),
         any::<[Option<i64>; 2]>(),
-        (one_of(&[IdScope::Day, IdScope::Window]), one_of(&[UnknownCampaigns::Reject, UnknownCampaigns::Create])),
+        (
+            one_of(&[IdScope::Day, IdScope::Window]),
+            one_of(&[UnknownCampaigns::Reject, UnknownCampaigns::Create]),
+            list(
+                (one_of(Dimension::ALL), any::<bool>())
+                    .prop_map(|(name, partition)| SourceDimension { name, partition }),
+            ),
+        ),
     );
     (source_id(), what, any::<i64>(), more, instant()).prop_filter_map(
         "a channel",
         |(source, what, expected_delay_s, more, at)| {
             let (measures, platform, horizons, complete_after_s, expected_from, lengths, choices) = more;
             let [quiet_after_s, observation_window_s] = lengths;
-            let (id_scope, unknown_campaigns) = choices;
+            let (id_scope, unknown_campaigns, dimensions) = choices;
             let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
             let channel = channels.into_iter().next()?;
             let definition = SourceDefinition {
@@ -169,6 +177,7 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
                 observation_window_s,
                 id_scope,
                 unknown_campaigns,
+                dimensions,
             };
             Some(SourceEvent::SourceRegistered { source, definition, at })
         },
@@ -185,7 +194,7 @@ fn horizons() -> impl Strategy<Value = Horizons> {
 }
 
 fn of_a_source() -> impl Strategy<Value = SourceEvent> {
-    let changed = (registered(), any::<[bool; 10]>(), date()).prop_map(|(event, given, from)| {
+    let changed = (registered(), any::<[bool; 11]>(), date()).prop_map(|(event, given, from)| {
         let SourceEvent::SourceRegistered { source, definition, at } = event else { unreachable!() };
         let change = SourceChange {
             channel: given[0].then_some(definition.channel),
@@ -198,6 +207,7 @@ fn of_a_source() -> impl Strategy<Value = SourceEvent> {
             quiet_after_s: definition.quiet_after_s.filter(|_| given[6]),
             observation_window_s: definition.observation_window_s.filter(|_| given[7]),
             unknown_campaigns: given[9].then_some(definition.unknown_campaigns),
+            dimensions: given[10].then_some(definition.dimensions),
             series: given[8].then_some(Series {
                 id: source,
                 time_zone: definition.time_zone,
@@ -271,16 +281,20 @@ fn stated() -> impl Strategy<Value = StatementsRecorded> {
         },
     );
     let head = (source_id(), prop::option::of(source_id()), currency(), one_of(&Grain::ALL), zone());
-    (head, list(".*"), any::<Option<String>>(), list(statement)).prop_map(
-        |((source, series, currency, grain, time_zone), breakdown, sealed_with, statements)| StatementsRecorded {
-            source,
-            series,
-            currency,
-            grain,
-            time_zone,
-            breakdown,
-            sealed_with,
-            statements,
+    let breakdown = (list(".*"), any::<Option<u16>>());
+    (head, breakdown, any::<Option<String>>(), list(statement)).prop_map(
+        |((source, series, currency, grain, time_zone), (breakdown, precedence), sealed_with, statements)| {
+            StatementsRecorded {
+                source,
+                series,
+                currency,
+                grain,
+                time_zone,
+                breakdown,
+                precedence,
+                sealed_with,
+                statements,
+            }
         },
     )
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::channel::Channel;
 use crate::measure::Measure;
 use crate::money::Currency;
-use crate::observation::{Correction, Observation, ObservationType};
+use crate::observation::{Correction, Dimension, Observation, ObservationType};
 use crate::source::Horizon;
 use crate::zone::Zone;
 
@@ -46,6 +46,12 @@ form!(Measure, _generator => json_schema!({
     "description": "A measure, by its name.",
     "type": "string",
     "enum": Measure::ALL.iter().map(|measure| measure.name()).collect::<Vec<_>>()
+}));
+
+form!(Dimension, _generator => json_schema!({
+    "description": "A dimension by which totals are kept, by its name.",
+    "type": "string",
+    "enum": Dimension::ALL.iter().map(|dimension| dimension.name()).collect::<Vec<_>>()
 }));
 
 form!(Horizon, _generator => json_schema!({

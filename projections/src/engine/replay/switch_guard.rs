@@ -119,10 +119,11 @@ async fn same_rows(
     let kept_in_part = kept_in_part(conn, rebuild, live).await?;
     let counts = tables.iter().map(|table| {
         // Only months that both epochs keep: retention drops months from one epoch after the other.
-        let kept = if kept_in_part.iter().any(|name| name == table) {
+        let kept = if kept_in_part.iter().any(|name| name == retention::kept_like(table)) {
             let before = format!(
                 "(SELECT max(before) FROM read.epoch_retention
-                      WHERE table_name = '{table}' AND epoch IN ($1, $2))"
+                      WHERE table_name = '{}' AND epoch IN ($1, $2))",
+                retention::kept_like(table)
             );
             format!(" AND {}", retention::kept_from(table, &before))
         } else {

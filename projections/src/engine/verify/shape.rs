@@ -91,7 +91,8 @@ impl TableSchema {
         let kept = if self.columns.iter().any(|column| column == "bucket" || column == "bucket_end") {
             let before = format!(
                 "coalesce((SELECT max(r.before) FROM read.epoch_retention r
-                           WHERE r.table_name = '{table}' AND r.epoch IN ({epoch}, {other})), '-infinity')"
+                           WHERE r.table_name = '{}' AND r.epoch IN ({epoch}, {other})), '-infinity')",
+                retention::kept_like(table)
             );
             format!(" AND {}", retention::kept_from(table, &before))
         } else {

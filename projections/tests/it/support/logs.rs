@@ -286,6 +286,7 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     };
     let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
     TestEvent { stream: id.0, event: Event::Source(event) }
@@ -360,16 +361,13 @@ pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: 
         grain,
         time_zone: time_zone.parse().unwrap(),
         breakdown: Vec::new(),
+        precedence: None,
         sealed_with: None,
         statements: statements
             .iter()
-            .map(|&(campaign, bucket, stated_at, measures)| Statement {
-                campaign,
-                bucket,
-                values: Vec::new(),
-                stated_at,
-                measures: measures.iter().map(|&(measure, value)| (measure, Some(value))).collect(),
-                sealed: None,
+            .map(|&(campaign, bucket, stated_at, measures)| {
+                let measures = measures.iter().map(|&(measure, value)| (measure, Some(value))).collect();
+                Statement { campaign, bucket, values: Vec::new(), stated_at, measures, sealed: None }
             })
             .collect(),
     };

@@ -2,11 +2,13 @@
 //!
 //! The domain's calendar computes the edges of the cells, so that the database needs no time zones.
 
+mod broken_down; // what pull sources state by dimension
 mod statements; // the statements of sums, and their rows
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::breakdown::NOT_BROKEN_DOWN;
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::Dimension;
@@ -36,11 +38,13 @@ pub(crate) struct GrainMismatch {
     pub left_out: bool,
 }
 
-/// The sums of a range, and the statements that do not fit its cells.
+/// The sums of a range, and what answers say of them.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregates {
     pub sums: Vec<Sum>,
     pub mismatches: BTreeSet<GrainMismatch>,
+    /// The series that have rows by the dimension.
+    pub broken_down: BTreeSet<Uuid>,
 }
 
 /// What the sums of a range are selected by.
@@ -51,6 +55,8 @@ pub(super) struct Selection<'a> {
     pub parts: &'a [DisjointPart],
     /// The sources that rows are made of.
     pub shown: &'a BTreeSet<PeriodId>,
+    /// The series that have rows by the dimension.
+    pub broken_down: BTreeSet<Uuid>,
     /// Whether campaigns have sums of their own.
     pub by_campaign: bool,
     /// The dimension of groups or filters.
@@ -70,6 +76,8 @@ struct PartQuery<'a> {
     part: &'a DisjointPart,
     stretch: Stretch,
     rollup: RollupChoice,
+    /// Whether its sources state totals by the dimension.
+    is_broken_down: bool,
     /// By series, its period in the stretch.
     periods: BTreeMap<Uuid, PeriodId>,
     series: Vec<Uuid>,
@@ -79,7 +87,7 @@ struct PartQuery<'a> {
 
 /// Loads the sums of a selection.
 pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Aggregates, ReadError> {
-    let mut aggregates = Aggregates::default();
+    let mut aggregates = Aggregates { broken_down: selection.broken_down.clone(), ..Aggregates::default() };
     if selection.plan.cells().is_empty() {
         return Ok(aggregates);
     }
@@ -93,18 +101,25 @@ pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
     for (part, admitted) in parts {
         for (stretch, (periods, rollup)) in selection.stretches {
             let is_read = |id: &&PeriodId| part.sources.contains(id) && selection.shown.contains(id);
-            let periods: BTreeMap<_, _> = periods.iter().filter(is_read).map(|id| (id.series, *id)).collect();
-            if periods.is_empty() {
-                continue;
+            let read = periods.iter().filter(is_read).copied();
+            let (broken_down, others): (BTreeSet<_>, BTreeSet<_>) =
+                read.partition(|id| selection.broken_down.contains(&id.series));
+            for (is_broken_down, periods) in [(false, others), (true, broken_down)] {
+                if periods.is_empty() {
+                    continue;
+                }
+                let periods: BTreeMap<_, _> = periods.into_iter().map(|id| (id.series, id)).collect();
+                let series = periods.keys().copied().collect();
+                let pairs =
+                    admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(periods.values(), admitted));
+                let (stretch, rollup) = (*stretch, *rollup);
+                let query = PartQuery { selection, part, stretch, rollup, is_broken_down, periods, series, pairs };
+                let sums = query.gather(snapshot, &mut aggregates.mismatches).await?;
+                if aggregates.sums.len() + sums.len() > MAX_SUMS {
+                    return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
+                }
+                aggregates.sums.extend(sums);
             }
-            let series = periods.keys().copied().collect();
-            let pairs = admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(periods.values(), admitted));
-            let query = PartQuery { selection, part, stretch: *stretch, rollup: *rollup, periods, series, pairs };
-            let sums = query.gather(snapshot, &mut aggregates.mismatches).await?;
-            if aggregates.sums.len() + sums.len() > MAX_SUMS {
-                return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
-            }
-            aggregates.sums.extend(sums);
         }
     }
     Ok(aggregates)
@@ -127,21 +142,49 @@ impl PartQuery<'_> {
         else {
             return self.totals(snapshot, mismatches).await;
         };
-        if !values.contains(&None) {
-            return self.by_value(snapshot, dimension, values).await;
+        let not_broken_down = || DimensionValue::Value(NOT_BROKEN_DOWN.to_owned());
+        let rest = if self.is_broken_down { not_broken_down() } else { DimensionValue::None };
+        if !values.contains(&rest.text().map(str::to_owned)) {
+            return self.sums_by_value(snapshot, dimension, values).await;
         }
-        // The sums without a value are the rest of the totals beside all sums with one.
+        // What is under no value is the rest of the totals beside all sums with one.
         let totals = self.totals(snapshot, mismatches).await?;
         if self.selection.by_value {
-            let by_value = self.by_value(snapshot, dimension, &InclusionSet::everything()).await?;
+            let by_value = self.sums_by_value(snapshot, dimension, &InclusionSet::everything()).await?;
             let is_admitted = |sum: &Sum| {
                 sum.dimension_value.as_ref().is_none_or(|value| values.contains(&value.text().map(str::to_owned)))
             };
-            return Ok(split(totals, by_value)?.into_iter().filter(is_admitted).collect());
+            return Ok(split(totals, by_value, &rest)?.into_iter().filter(is_admitted).collect());
         }
-        let excluded = self.by_value(snapshot, dimension, &values.clone().complement()).await?;
-        let rest = split(totals, excluded)?.into_iter().filter(|sum| sum.dimension_value == Some(DimensionValue::None));
-        Ok(rest.map(|sum| Sum { dimension_value: None, ..sum }).collect())
+        let excluded = self.sums_by_value(snapshot, dimension, &values.clone().complement()).await?;
+        let others = split(totals, excluded, &rest)?.into_iter();
+        let others = others.filter(|sum| sum.dimension_value.as_ref() == Some(&rest));
+        Ok(others.map(|sum| Sum { dimension_value: None, ..sum }).collect())
+    }
+
+    /// The sums by value of a dimension, for these values.
+    async fn sums_by_value(
+        &self,
+        snapshot: &mut Snapshot,
+        dimension: Dimension,
+        values: &InclusionSet<Option<String>>,
+    ) -> Result<Vec<Sum>, ReadError> {
+        let rows = if self.is_broken_down {
+            self.stated_by_value(snapshot, dimension, values).await?
+        } else {
+            self.observed_by_value(snapshot, dimension, values).await?
+        };
+        if rows.len() > MAX_SUMS {
+            return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
+        }
+        let mut sums = Vec::with_capacity(rows.len());
+        for row in rows {
+            let measure = row.sum.measure.parse().map_err(ReadError::corrupt)?;
+            let (dimension_value, overflows) = (row.dimension_value.map(DimensionValue::Value), row.overflows);
+            let sum = row.sum.sum(self.selection.plan, self.period(row.sum.source_id)?, measure)?;
+            sums.extend(sum.map(|sum| Sum { dimension_value, overflows, ..sum }));
+        }
+        Ok(sums)
     }
 
     async fn totals(

@@ -9,34 +9,42 @@ use uuid::Uuid;
 use super::super::coverage::RatioSet;
 use super::super::filter::parts::InclusionSet;
 use super::super::plan::Plan;
-use super::super::sum::{DimensionValue, Sum};
-use super::{MAX_SUMS, PartQuery};
+use super::super::sum::Sum;
+use super::PartQuery;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::sources::PeriodId;
 
 /// The pairs of a part as the statements take them.
 #[derive(Debug, Default)]
-struct CoveredCampaigns {
+pub(super) struct CoveredCampaigns {
     /// As the tables of numbers have them: by series.
-    sources: Vec<Uuid>,
-    others: Vec<Uuid>,
-    ratios: Vec<i32>,
+    pub(super) sources: Vec<Uuid>,
+    pub(super) others: Vec<Uuid>,
+    pub(super) ratios: Vec<i32>,
 }
 
 /// A row as the database groups it: a sum, or (without a cell) statements that are too coarse.
 pub(super) struct SumRow {
     pub(super) cell: Option<i32>,
-    campaign_id: Option<Uuid>,
+    pub(super) campaign_id: Option<Uuid>,
     pub(super) source_id: Uuid,
     pub(super) measure: String,
     /// The ratios that the campaign and the source are covered for, as bits.
-    covered: i32,
+    pub(super) covered: i32,
     pub(super) grain: Option<String>,
     pub(super) time_zone: Option<String>,
-    value: Option<String>,
-    changed_at: Option<DateTime<Utc>>,
+    pub(super) value: Option<String>,
+    pub(super) changed_at: Option<DateTime<Utc>>,
     pub(super) mismatch: bool,
+}
+
+/// A sum of one value of a dimension.
+pub(super) struct ValueRow {
+    pub(super) sum: SumRow,
+    pub(super) dimension_value: Option<String>,
+    /// Whether it may hold values that are not kept by themselves.
+    pub(super) overflows: bool,
 }
 
 /// The statement of the sums without dimension values, by table of sums, by what tells covered campaigns apart, and by
@@ -92,6 +100,13 @@ macro_rules! sums {
             $($argument),+
         )
     };
+}
+
+/// The values that are included, or else those that are excluded.
+pub(super) fn texts(values: &InclusionSet<Option<String>>) -> (Option<Vec<String>>, Option<Vec<String>>) {
+    let (included, excluded) = values.lists();
+    let texts = |values: Option<Vec<Option<String>>>| values.map(|values| values.into_iter().flatten().collect());
+    (texts(included), texts(excluded))
 }
 
 impl SumRow {
@@ -227,7 +242,7 @@ impl PartQuery<'_> {
         })
     }
 
-    fn covered_campaigns(&self) -> CoveredCampaigns {
+    pub(super) fn covered_campaigns(&self) -> CoveredCampaigns {
         let mut campaigns = CoveredCampaigns::default();
         for (source, other, ratio) in &self.pairs {
             campaigns.sources.push(source.series);
@@ -237,14 +252,14 @@ impl PartQuery<'_> {
         campaigns
     }
 
-    /// The sums by value of a dimension, for these values.
+    /// The rows of observations by value of a dimension, for these values.
     #[expect(clippy::too_many_lines, reason = "most lines are the text of one statement")]
-    pub(super) async fn by_value(
+    pub(super) async fn observed_by_value(
         &self,
         snapshot: &mut Snapshot,
         dimension: Dimension,
         values: &InclusionSet<Option<String>>,
-    ) -> Result<Vec<Sum>, ReadError> {
+    ) -> Result<Vec<ValueRow>, ReadError> {
         let (selection, plan) = (self.selection, self.selection.plan);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let (start, end) = self.stretch.span(plan);
@@ -252,10 +267,7 @@ impl PartQuery<'_> {
         let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
         let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
         let (only, except) = self.part.campaigns.lists();
-        let (included, excluded) = values.lists();
-        let texts =
-            |values: Option<Vec<Option<String>>>| values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
-        let (included, excluded) = (texts(included), texts(excluded));
+        let (included, excluded) = texts(values);
         let CoveredCampaigns { sources: covered, others, ratios } = self.covered_campaigns();
         let rows = sqlx::query!(
             r#"WITH covered AS MATERIALIZED (
@@ -316,31 +328,24 @@ impl PartQuery<'_> {
         )
         .fetch_all(snapshot.db())
         .await?;
-        if rows.len() > MAX_SUMS {
-            return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
-        }
-        let mut sums = Vec::with_capacity(rows.len());
-        for row in rows {
-            let sum = SumRow {
-                cell: row.cell,
-                campaign_id: row.campaign_id,
-                source_id: row.source_id,
-                measure: row.measure,
-                covered: row.covered,
-                grain: None,
-                time_zone: None,
-                value: row.value,
-                changed_at: row.changed_at,
-                mismatch: false,
-            };
-            let measure = sum.measure.parse().map_err(ReadError::corrupt)?;
-            let (dimension_value, overflows) = (row.dimension_value.map(DimensionValue::Value), row.overflows);
-            sums.extend(sum.sum(plan, self.period(sum.source_id)?, measure)?.map(|sum| Sum {
-                dimension_value,
-                overflows,
-                ..sum
-            }));
-        }
-        Ok(sums)
+        Ok(rows
+            .into_iter()
+            .map(|row| ValueRow {
+                sum: SumRow {
+                    cell: row.cell,
+                    campaign_id: row.campaign_id,
+                    source_id: row.source_id,
+                    measure: row.measure,
+                    covered: row.covered,
+                    grain: None,
+                    time_zone: None,
+                    value: row.value,
+                    changed_at: row.changed_at,
+                    mismatch: false,
+                },
+                dimension_value: row.dimension_value,
+                overflows: row.overflows,
+            })
+            .collect())
     }
 }

@@ -37,11 +37,15 @@ pub struct FilterRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["active", "paused"]))]
     pub status: Vec<String>,
-    /// Values of the dimension; null matches numbers without a value, such as totals of pull sources. The same holds
-    /// for the other dimensions.
+    /// Values of the dimension; null matches numbers without a value, such as totals of pull sources that state none
+    /// by it; `(not broken down)` the rest of those that do. The same holds for the other dimensions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["spring_24", null]))]
     pub ad: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ad_group: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keyword: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub creative: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,6 +55,8 @@ pub struct FilterRequest {
     pub country: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conversion_action: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub utm_source: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -81,10 +87,13 @@ impl FilterRequest {
     fn values(&self, dimension: Dimension) -> &Vec<Option<String>> {
         match dimension {
             Dimension::Ad => &self.ad,
+            Dimension::AdGroup => &self.ad_group,
+            Dimension::Keyword => &self.keyword,
             Dimension::Creative => &self.creative,
             Dimension::Placement => &self.placement,
             Dimension::Country => &self.country,
             Dimension::Device => &self.device,
+            Dimension::ConversionAction => &self.conversion_action,
             Dimension::UtmSource => &self.utm_source,
             Dimension::UtmMedium => &self.utm_medium,
             Dimension::UtmCampaign => &self.utm_campaign,
@@ -96,10 +105,13 @@ impl FilterRequest {
     fn values_mut(&mut self, dimension: Dimension) -> &mut Vec<Option<String>> {
         match dimension {
             Dimension::Ad => &mut self.ad,
+            Dimension::AdGroup => &mut self.ad_group,
+            Dimension::Keyword => &mut self.keyword,
             Dimension::Creative => &mut self.creative,
             Dimension::Placement => &mut self.placement,
             Dimension::Country => &mut self.country,
             Dimension::Device => &mut self.device,
+            Dimension::ConversionAction => &mut self.conversion_action,
             Dimension::UtmSource => &mut self.utm_source,
             Dimension::UtmMedium => &mut self.utm_medium,
             Dimension::UtmCampaign => &mut self.utm_campaign,

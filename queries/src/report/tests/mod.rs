@@ -72,6 +72,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     };
     let details = SourceDetails::new(SourceId(id(n)), definition.clone());
     Source {

@@ -10,7 +10,7 @@ use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
-use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
+use domain::observation::{Correction, Dimension, Observation, ObservationType, ObservationsRecorded};
 use domain::source::{Horizon, Horizons, IdScope, Series, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
@@ -108,6 +108,7 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         observation_window_s: None,
         id_scope: IdScope::Day,
         unknown_campaigns: domain::source::UnknownCampaigns::Reject,
+        dimensions: Vec::new(),
     }
 }
 
@@ -198,6 +199,7 @@ pub(crate) fn stated(from: u128, of: u128, grain: Grain, zone: &str, buckets: &[
         grain,
         time_zone: zone.parse().unwrap(),
         breakdown: Vec::new(),
+        precedence: None,
         sealed_with: None,
         statements: buckets.iter().map(statement).collect(),
     };
@@ -246,4 +248,18 @@ pub(crate) fn started(from: u128, said_at: &str) -> Given {
 pub(crate) fn failed(from: u128, said_at: &str, reason: &str) -> Given {
     let event = SyncEvent::SyncFailed { source: source(from), at: at(said_at), reason: reason.to_owned() };
     sync_event(from, event)
+}
+
+/// What one source states by dimension of days of UTC.
+pub(crate) fn broken_down(
+    from: u128,
+    dimensions: &[Dimension],
+    precedence: Option<u16>,
+    statements: Vec<Statement>,
+) -> Given {
+    let mut given = days(from, 1, &[]);
+    let Event::Statements(batch) = &mut given.event else { unreachable!("a batch of statements") };
+    batch.breakdown = dimensions.iter().map(ToString::to_string).collect();
+    (batch.precedence, batch.statements) = (precedence, statements);
+    given
 }

@@ -123,10 +123,7 @@ async fn rows_of_push_and_pull_sources_meet_in_one_value(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn numbers_by_campaign_and_of_the_leaderboard_are_of_the_total(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn numbers_of_a_campaign_are_of_the_total(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world.given([by(Device, Some(0), "2026-11-19T00:00:00Z", &[("phone", Some(5)), ("tv", Some(2))])]).await;
     let path = format!("/v1/campaigns/{}/metrics?date_from={DAY}&date_to={DAY}&measures=clicks", campaign(1));

@@ -132,8 +132,8 @@ impl Commands {
     }
 }
 
-/// Loads upcast old events like projections.
-fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, UpcastError> {
+/// Turns the payload of an older version of an event into today's. Loads upcast old events like projections.
+pub fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, UpcastError> {
     Ok(event::upcast(event_type, event_version, payload)?)
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use commands::upcast;
 use domain::catalogue::WORKSPACE_OPENED;
 use domain::money::Currency;
 use domain::workspace::{STREAM_TYPE, WorkspaceOpened};
 use domain::zone::Zone;
 use event_store::{
-    AppendError, AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, OpenWorkspaceError,
-    Payload, Workspace, find_workspace, open_workspace,
+    AggregateStore, AppendError, AppendRequest, Appender, AppenderConfig, ExpectedVersion, LoadError, Loaded, Metadata,
+    NewEvent, OpenWorkspaceError, Payload, Workspace, find_workspace, open_workspace,
 };
 use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
@@ -27,6 +28,17 @@ pub enum OpenError {
     /// Its name is taken or invalid.
     #[error(transparent)]
     Name(#[from] OpenWorkspaceError),
+    /// It was opened with another time zone or currency.
+    #[error("the workspace has the time zone {time_zone} and the currency {currency}, and neither ever changes")]
+    Differs {
+        /// Its time zone.
+        time_zone: Zone,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Its events cannot be read.
+    #[error("cannot read the workspace's events")]
+    Load(#[from] LoadError),
     /// Its first event was not appended.
     #[error("cannot write the workspace's first event")]
     Append(#[from] AppendError),
@@ -38,8 +50,8 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
 }
 
-/// Finds the workspace of this name, or opens it. It also appends a first event that is missing after an interrupted
-/// opening.
+/// Finds the workspace of this name, or opens it. One that is there must have this time zone and currency. It also
+/// appends a first event that is missing after an interrupted opening.
 pub async fn find_or_open(
     admin: &PgPool,
     database: &DatabaseConfig,
@@ -77,10 +89,11 @@ async fn append_first(
         Appender::start(pool.clone(), AppenderConfig { lanes: 1, ..AppenderConfig::default() }, stop.clone());
     let metadata =
         [("actor", Actor::operator().to_string()), ("received_at", now.to_rfc3339_opts(SecondsFormat::Micros, true))];
+    let stream_id = format!("{workspace}/workspace");
     let request = AppendRequest {
         workspace,
         stream_type: STREAM_TYPE,
-        stream_id: format!("{workspace}/workspace"),
+        stream_id: stream_id.clone(),
         expected: ExpectedVersion::Exact(0),
         events: vec![NewEvent {
             event_type: WORKSPACE_OPENED.name.to_owned(),
@@ -95,15 +108,32 @@ async fn append_first(
         receipt: None,
         recorded_at: now,
     };
-    let appended = appender.append(request).await;
+    let opening = match appender.append(request).await {
+        Ok(_) => Ok(()),
+        Err(AppendError::Version { .. }) => {
+            let events = AggregateStore::<domain::workspace::Workspace>::new(pool.clone(), appender.clone(), upcast);
+            expect_defaults(events.load(&stream_id).await.map_err(OpenError::from), opened)
+        }
+        Err(error) => Err(error.into()),
+    };
     drop(appender);
     stop.cancel();
     if let Err(error) = writers.await {
         tracing::warn!(%error, "the writer of the workspace's first event did not end well");
     }
     pool.close().await;
-    match appended {
-        Ok(_) | Err(AppendError::Version { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+    opening
+}
+
+/// Rejects other defaults than those with which the workspace was opened.
+fn expect_defaults(
+    found: Result<Loaded<domain::workspace::Workspace>, OpenError>,
+    opened: &WorkspaceOpened,
+) -> Result<(), OpenError> {
+    match found?.aggregate.defaults {
+        Some((time_zone, currency)) if (time_zone, currency) != (opened.time_zone, opened.currency) => {
+            Err(OpenError::Differs { time_zone, currency })
+        }
+        Some(_) | None => Ok(()),
     }
 }

@@ -54,6 +54,7 @@ async fn unmigrated_database_says_what_to_do(pool: PgPool) {
     empty(&pool).await;
     let serve = "serve --roles command,projector,read --command-addr 127.0.0.1:0 --read-addr 127.0.0.1:0";
     refused(&highwater(&pool, serve).await, "highwater migrate");
+    refused(&highwater(&pool, "status").await, "highwater migrate");
 }
 
 #[sqlx::test(migrations = false)]
@@ -131,6 +132,12 @@ async fn key_is_shown_once_and_can_be_revoked(pool: PgPool) {
     let first: Vec<(i64, String)> =
         sqlx::query_as("SELECT position, event_type FROM log.events").fetch_all(&pool).await.unwrap();
     assert_eq!(first, [(1, "WorkspaceOpened".to_owned())]);
+
+    // A workspace keeps its zone and currency, so others are not taken for it.
+    let others =
+        "keys create --workspace acme --create-workspace --time-zone UTC --currency USD --name page --scopes read";
+    refused(&highwater(&pool, others).await, "has the time zone Europe/Berlin and the currency EUR");
+    assert_eq!(accepted(&highwater(&pool, "keys list").await).matches("page").count(), 2);
 
     let listed = accepted(&highwater(&pool, "keys list --workspace acme").await);
     assert!(listed.contains(&id) && listed.contains("command, read") && !listed.contains(&key), "{listed}");

@@ -92,6 +92,7 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
         results_bytes: config.results.max_bytes,
         replay_memory: config.projector.replay_memory(),
         development_key: options.api_key.expose_secret() == DEVELOPMENT_KEY,
+        database_wait: Duration::ZERO,
         drain: Duration::from_secs(config.shutdown.drain_s),
         ..SystemConfig::all_roles(config.database)
     };

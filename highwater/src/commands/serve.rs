@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use commands::rejections::RejectionStore;
 use event_store::AppenderConfig;
+use futures_util::StreamExt;
 use platform::clock::SystemClock;
 use platform::lifecycle::signals;
 use platform::telemetry;
@@ -56,7 +57,7 @@ pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<Ex
     }
     let config = sources.load()?;
     telemetry::init(&config.telemetry)?;
-    let stops = signals()?;
+    let mut stops = signals()?;
     let key = config.rejections.key()?;
     if key.is_none() && options.roles.contains(&ProcessRole::Command) {
         tracing::warn!(
@@ -78,8 +79,16 @@ pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<Ex
         replay_memory: config.projector.replay_memory(),
         development_key: false,
         appender: AppenderConfig::default(),
+        database_wait: Duration::from_secs(config.startup.database_wait_s),
         drain: Duration::from_secs(config.shutdown.drain_s),
     };
-    system::start(system, SystemClock::shared()).await?.run(stops).await?;
+    let running = tokio::select! {
+        running = system::start(system, SystemClock::shared()) => running?,
+        Some(signal) = stops.next() => {
+            tracing::info!(signal, "stopped before the start was over");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    running.run(stops).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,11 +4,10 @@
 //! between the section and the field: `HIGHWATER_COMMAND__ADDR`. `HIGHWATER_DATABASE_URL` is a shorter name for one of
 //! them. Variables without `__` are ignored, because orchestrators set such names by themselves.
 
+mod projector; // the role that keeps the read tables
 mod rejections; // what is kept of rejected items
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -17,13 +16,12 @@ use http_edge::{HttpConfig, HttpConfigError};
 use platform::config::ConfigError;
 use platform::database::DatabaseConfig;
 use platform::telemetry::TelemetryConfig;
-use projections::{RebuildMode, ReplayMemory};
+use projections::ReplayMemory;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use projector::{ProjectorConfig, Rebuild};
 pub use rejections::RejectionsConfig;
-
-use crate::system::ProjectorLimits;
 
 /// The configuration of `serve` and of the operator's commands.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,78 +49,12 @@ pub struct Config {
     /// The projector.
     #[serde(default)]
     pub projector: ProjectorConfig,
+    /// The start of the process.
+    #[serde(default)]
+    pub startup: StartupConfig,
     /// The shutdown of the process.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
-}
-
-/// The projector.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProjectorConfig {
-    /// The address of /healthz, /readyz and /metrics, besides those of the APIs that the process serves.
-    pub health_addr: Option<SocketAddr>,
-    /// The longest time without a complete round over the logs. After it, the projector is not ready.
-    pub max_silence_s: u64,
-    /// The greatest age of an unapplied event of its logs. Above it, the projector is not ready.
-    pub max_lag_s: u64,
-    /// How often the leaderboard is refreshed. 0: only on demand.
-    pub leaderboard_every_s: u64,
-    /// Who rebuilds the epochs of an older version, and builds those of a new projection.
-    pub rebuild: Rebuild,
-    /// The memory limit of a rebuild or a verification.
-    pub replay_memory_mb: u32,
-}
-
-impl Default for ProjectorConfig {
-    fn default() -> Self {
-        Self {
-            health_addr: None,
-            max_silence_s: 30,
-            max_lag_s: 900,
-            leaderboard_every_s: 60,
-            rebuild: Rebuild::default(),
-            replay_memory_mb: 64,
-        }
-    }
-}
-
-/// Who builds an epoch that this program's version of a projection lacks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rebuild {
-    /// The projector, in the background.
-    #[default]
-    Automatic,
-    /// An operator, with `highwater replay`.
-    Manual,
-}
-
-impl From<Rebuild> for RebuildMode {
-    fn from(rebuild: Rebuild) -> Self {
-        match rebuild {
-            Rebuild::Automatic => Self::Automatic,
-            Rebuild::Manual => Self::Manual,
-        }
-    }
-}
-
-impl ProjectorConfig {
-    /// The limits of readiness.
-    pub fn limits(&self) -> ProjectorLimits {
-        ProjectorLimits { silence: Duration::from_secs(self.max_silence_s), lag: Duration::from_secs(self.max_lag_s) }
-    }
-
-    /// How often the leaderboard is refreshed, if at all.
-    pub fn leaderboard_every(&self) -> Option<Duration> {
-        (self.leaderboard_every_s > 0).then(|| Duration::from_secs(self.leaderboard_every_s))
-    }
-
-    /// The memory limit of a rebuild or a verification.
-    pub fn replay_memory(&self) -> ReplayMemory {
-        // Loading has rejected values out of bounds.
-        ReplayMemory::of_mib(self.replay_memory_mb).unwrap_or_default()
-    }
 }
 
 /// Where callers of the read API find the rest.
@@ -144,6 +76,20 @@ pub struct ResultsConfig {
 impl Default for ResultsConfig {
     fn default() -> Self {
         Self { max_bytes: 64 << 20 }
+    }
+}
+
+/// The start of the process.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartupConfig {
+    /// The longest wait for a database that cannot be reached. 0: the start fails at once.
+    pub database_wait_s: u64,
+}
+
+impl Default for StartupConfig {
+    fn default() -> Self {
+        Self { database_wait_s: 60 }
     }
 }
 
@@ -271,6 +217,9 @@ impl Config {
             let (least, most) = (ReplayMemory::LEAST_MIB, ReplayMemory::MOST_MIB);
             return Err(format!("`projector.replay_memory_mb` must be from {least} to {most}"));
         }
+        if self.startup.database_wait_s > 86_400 {
+            return Err("`startup.database_wait_s` must be from 0 to 86400".to_owned());
+        }
         if self.shutdown.drain_s > 3_600 {
             return Err("`shutdown.drain_s` must be from 0 to 3600".to_owned());
         }
@@ -354,7 +303,7 @@ impl Provider for Environment {
             } else {
                 continue;
             };
-            // Lists, numbers and booleans are parsed; any other text, such as a URL or a path, stays text.
+            // Lists in brackets, numbers and booleans are parsed; any other text, such as a URL or a path, stays text.
             let value = match text.parse::<Value>() {
                 Ok(value) if path != "database.url" => value,
                 _ => Value::from(text.clone()),

@@ -1,10 +1,12 @@
 use std::path::Path;
+use std::time::Duration;
 
 use http_edge::config::LimitConfig;
 use platform::telemetry::LogFormat;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::system::ProjectorLimits;
 
 fn environment(variables: &[(&str, &str)]) -> ConfigSources {
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -72,6 +74,20 @@ fn flags_override_environment_overrides_file() {
     assert_eq!(config.read.cors_origins, ["https://dash.example.com"]);
     assert_eq!(config.telemetry.format, LogFormat::Json);
     assert_eq!(config.database().unwrap().url.expose_secret(), "postgres://somewhere/highwater");
+}
+
+#[test]
+fn lists_of_the_environment_have_commas_or_brackets() {
+    for text in [
+        "https://a.example, https://b.example",
+        "https://a.example,https://b.example",
+        "[\"https://a.example\", \"https://b.example\"]",
+    ] {
+        let config = environment(&[("HIGHWATER_READ__CORS_ORIGINS", text)]).load().unwrap();
+        assert_eq!(config.read.cors_origins, ["https://a.example", "https://b.example"], "{text}");
+    }
+    let error = environment(&[("HIGHWATER_READ__CORS_ORIGINS", "7")]).load().unwrap_err().to_string();
+    assert!(error.contains("`read.cors_origins` must be a list (from the environment)"), "{error}");
 }
 
 #[test]

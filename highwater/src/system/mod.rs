@@ -4,10 +4,12 @@
 //! [`start`] calls it and then starts the roles. The tasks belong to a [`Lifecycle`]: the APIs stop first, then
 //! appender and projector, which their requests need.
 
+mod error; // what keeps a system from starting
 mod listeners; // the listeners of the APIs
 pub mod maintenance; // partitions by day and by month
 mod readiness; // the readiness of this process
 mod schema; // the check of the database's schema
+mod startup; // the wait for a database that is not there yet
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -23,10 +25,9 @@ use event_store::{Appender, AppenderConfig};
 use futures_util::future::join_all;
 use futures_util::{Stream, stream};
 use http_edge::HttpConfig;
-use http_edge::bind_policy::ExposureError;
 use http_edge::edge::{EdgeConfig, edge};
 use http_edge::health::{self, Metrics};
-use http_edge::{Connections, ServeError, TlsError, serve};
+use http_edge::{Connections, serve};
 use platform::authenticator::Authenticator;
 use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
@@ -36,10 +37,10 @@ use projections::{
     EpochMaintenance, LagMonitor, PROJECTIONS, ProjectorConfig, RebuildMode, ReplayMemory, set_lease_gauges,
 };
 use sqlx::PgPool;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use error::StartError;
 use listeners::BoundListener;
 pub use listeners::Listeners;
 pub use readiness::ProjectorLimits;
@@ -88,6 +89,8 @@ pub struct SystemConfig {
     pub development_key: bool,
     /// The limits of the appender's queue and batches.
     pub appender: AppenderConfig,
+    /// The longest wait at the start for a database that cannot be reached.
+    pub database_wait: Duration,
     /// The longest time for requests and batches in flight to finish.
     pub drain: Duration,
 }
@@ -110,52 +113,10 @@ impl SystemConfig {
             replay_memory: ReplayMemory::default(),
             development_key: false,
             appender: AppenderConfig::default(),
+            database_wait: Duration::ZERO,
             drain: Duration::from_secs(20),
         }
     }
-}
-
-/// The error of starting a system.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// An address must not be exposed.
-    #[error("{flag}")]
-    Exposed {
-        /// The flag that sets the address.
-        flag: &'static str,
-        /// The cause.
-        #[source]
-        source: ExposureError,
-    },
-    /// The certificate or its key is unusable.
-    #[error("TLS")]
-    Tls(#[from] TlsError),
-    /// Another process listens on the address.
-    #[error("{addr} is in use: choose another address with {flag}")]
-    AddressInUse {
-        /// The address.
-        addr: SocketAddr,
-        /// The flag that sets the address.
-        flag: &'static str,
-    },
-    /// The address cannot be bound.
-    #[error("{flag}")]
-    Listen {
-        /// The flag that sets the address.
-        flag: &'static str,
-        /// The cause.
-        #[source]
-        source: ServeError,
-    },
-    /// The database cannot be used.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The database does not fit this program.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// Metrics cannot be recorded.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
 }
 
 /// A running system.
@@ -186,7 +147,7 @@ pub async fn start_with_listeners(
 ) -> Result<RunningSystem, StartError> {
     // One connection each for readiness, lag and partitions, so that none waits for another.
     let watch = DatabaseConfig { max_connections: 3, ..config.database.clone() };
-    let admin = connect(&watch, DatabaseRole::Admin).await?;
+    let admin = startup::connect_when_there(&watch, &doors, &config, &clock).await?;
     schema::check(&admin).await?;
     let pools = Mutex::new(vec![admin.clone()]);
     let meter = LagMonitor::new(PROJECTIONS, clock.clone());

@@ -2,12 +2,15 @@
 
 mod limits; // the limits of one API
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use http::HeaderValue;
 use platform::config::{ConfigError, within};
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 pub use self::limits::LimitConfig;
 
@@ -18,6 +21,7 @@ pub struct HttpConfig {
     /// The address to listen on. Beyond loopback this needs TLS or `behind_proxy`.
     pub addr: SocketAddr,
     /// Origins of web pages that may call this API from a browser: `https://dash.example.com`, or `*` for any.
+    #[serde(deserialize_with = "list")]
     pub cors_origins: Vec<String>,
     /// The largest request body; a larger one is rejected with 413.
     pub max_body_bytes: usize,
@@ -86,6 +90,30 @@ impl HttpConfig {
     pub fn at(addr: SocketAddr) -> Self {
         Self { addr, ..Self::default() }
     }
+}
+
+/// Reads a list, or a text with the items separated by commas, as variables of the environment have it.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Items;
+
+    impl<'de> Visitor<'de> for Items {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(str::to_owned).collect())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(items))
+        }
+    }
+
+    deserializer.deserialize_any(Items)
 }
 
 /// Whether `text` is an origin: a scheme and an authority, and nothing else. A browser sends it in this form and

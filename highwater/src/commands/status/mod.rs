@@ -20,6 +20,7 @@ use super::age::age;
 use super::database::{DatabaseArgs, EndsAt};
 use super::{replay, restored, retention};
 use crate::config::{Config, ConfigSources};
+use crate::system::check_schema;
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,7 @@ pub async fn run(options: StatusArgs, config: Option<&Path>) -> anyhow::Result<E
 async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> {
     let database = DatabaseConfig { max_connections: 1, ..config.database };
     let admin = connect(&database, DatabaseRole::Admin).await?;
+    check_schema(&admin).await?;
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = workspace_names(&admin).await?;

@@ -23,9 +23,11 @@ fn has_the_documented_commands() {
             "leaderboard",
             "retention",
             "parked",
+            "restored",
             "keys",
             "events",
-            "import"
+            "import",
+            "singer"
         ]
     );
 }
@@ -56,6 +58,9 @@ fn accepts_the_documented_command_lines() {
     accepts("highwater keys --data-dir d list");
     accepts("highwater replay");
     accepts("highwater replay campaign_model");
+    accepts("highwater restored --note copied");
+    accepts("highwater singer --mapping tap-facebook --state s.json --api-key k -- tap-facebook --config c.json");
+    accepts("highwater singer --mapping m.toml --dry-run");
     accepts("highwater events schema");
     accepts("highwater events schema CampaignCreated 1");
     refuses("highwater events schema CampaignCreated one", "one");

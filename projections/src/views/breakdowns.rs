@@ -8,13 +8,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use domain::event::Event;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::statements::{StatedTotal, TotalKey};
+use super::statements::{StatedTotal, TotalKey, TotalKeys};
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
@@ -223,37 +222,5 @@ impl Breakdowns {
         .execute(conn)
         .await?;
         Ok(())
-    }
-}
-
-/// Keys of totals, column by column.
-#[derive(Debug, Default)]
-struct TotalKeys {
-    workspaces: Vec<i32>,
-    campaigns: Vec<Uuid>,
-    series: Vec<Uuid>,
-    measures: Vec<String>,
-    grains: Vec<String>,
-    zones: Vec<String>,
-    starts: Vec<DateTime<Utc>>,
-    ends: Vec<DateTime<Utc>>,
-    dates: Vec<Option<NaiveDate>>,
-}
-
-impl TotalKeys {
-    fn of<'a>(keys: impl Iterator<Item = (TotalKey, &'a StatedTotal)>) -> Self {
-        let mut columns = Self::default();
-        for (key, stated) in keys {
-            columns.workspaces.push(key.workspace);
-            columns.campaigns.push(key.campaign.0);
-            columns.series.push(key.series.0);
-            columns.measures.push(key.measure.name().to_owned());
-            columns.grains.push(key.grain.name().to_owned());
-            columns.zones.push(key.time_zone.to_owned());
-            columns.starts.push(key.start);
-            columns.ends.push(stated.span.end);
-            columns.dates.push(stated.span.date);
-        }
-        columns
     }
 }

@@ -127,15 +127,7 @@ impl Statements {
         // In key order, so that neighbours in the index are written together.
         let mut rows: Vec<(&TotalKey, &StatedTotal)> = self.0.iter().collect();
         rows.sort_unstable_by_key(|(key, _)| **key);
-        let workspaces: Vec<i32> = rows.iter().map(|(key, _)| key.workspace).collect();
-        let campaigns: Vec<Uuid> = rows.iter().map(|(key, _)| key.campaign.0).collect();
-        let sources: Vec<Uuid> = rows.iter().map(|(key, _)| key.series.0).collect();
-        let measures: Vec<String> = rows.iter().map(|(key, _)| key.measure.name().to_owned()).collect();
-        let grains: Vec<String> = rows.iter().map(|(key, _)| key.grain.name().to_owned()).collect();
-        let zones: Vec<String> = rows.iter().map(|(key, _)| key.time_zone.to_owned()).collect();
-        let starts: Vec<DateTime<Utc>> = rows.iter().map(|(key, _)| key.start).collect();
-        let ends: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.span.end).collect();
-        let dates: Vec<Option<NaiveDate>> = rows.iter().map(|(_, total)| total.span.date).collect();
+        let keys = TotalKeys::of(rows.iter().map(|(key, total)| (**key, *total)));
         let values: Vec<Option<i64>> = rows.iter().map(|(_, total)| total.value).collect();
         let stated_at: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.stated_at).collect();
         let positions: Vec<i64> = rows.iter().map(|(_, total)| total.position).collect();
@@ -161,15 +153,15 @@ impl Statements {
                  stated_changed_at = CASE WHEN s.broken_down_at IS NOT NULL THEN excluded.changed_at END
              WHERE (excluded.stated_at, excluded.position) > (s.stated_at, s.position)",
             epoch,
-            &workspaces,
-            &campaigns,
-            &sources,
-            &measures,
-            &grains,
-            &zones,
-            &starts,
-            &ends,
-            &dates as _,
+            &keys.workspaces,
+            &keys.campaigns,
+            &keys.series,
+            &keys.measures,
+            &keys.grains,
+            &keys.zones,
+            &keys.starts,
+            &keys.ends,
+            &keys.dates as _,
             &values as _,
             &stated_at,
             &positions,
@@ -178,5 +170,37 @@ impl Statements {
         .execute(conn)
         .await?;
         Ok(())
+    }
+}
+
+/// Keys of totals, column by column.
+#[derive(Debug, Default)]
+pub(super) struct TotalKeys {
+    pub(super) workspaces: Vec<i32>,
+    pub(super) campaigns: Vec<Uuid>,
+    pub(super) series: Vec<Uuid>,
+    pub(super) measures: Vec<String>,
+    pub(super) grains: Vec<String>,
+    pub(super) zones: Vec<String>,
+    pub(super) starts: Vec<DateTime<Utc>>,
+    pub(super) ends: Vec<DateTime<Utc>>,
+    pub(super) dates: Vec<Option<NaiveDate>>,
+}
+
+impl TotalKeys {
+    pub(super) fn of<'a>(keys: impl Iterator<Item = (TotalKey, &'a StatedTotal)>) -> Self {
+        let mut columns = Self::default();
+        for (key, stated) in keys {
+            columns.workspaces.push(key.workspace);
+            columns.campaigns.push(key.campaign.0);
+            columns.series.push(key.series.0);
+            columns.measures.push(key.measure.name().to_owned());
+            columns.grains.push(key.grain.name().to_owned());
+            columns.zones.push(key.time_zone.to_owned());
+            columns.starts.push(key.start);
+            columns.ends.push(stated.span.end);
+            columns.dates.push(stated.span.date);
+        }
+        columns
     }
 }

@@ -3,7 +3,6 @@
 //! A breakdown by the dimension alone is shown first. Where a bucket has none, a breakdown by it and another partition
 //! is, added up over the other one. So one thing is in one row.
 
-use chrono::NaiveDate;
 use domain::bucket::Grain;
 use domain::observation::Dimension;
 
@@ -25,12 +24,9 @@ impl PartQuery<'_> {
         let (selection, plan) = (self.selection, self.selection.plan);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let (start, end) = self.stretch.span(plan);
-        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
-        let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let (edges, measures) = (self.edges(), self.measures());
         let fitting: Vec<_> = plan.fitting.iter().copied().map(Grain::name).map(str::to_owned).collect();
-        let days: Vec<_> = plan.days.iter().filter(|day| self.stretch.has(day.date)).collect();
-        let dates: Vec<NaiveDate> = days.iter().map(|day| day.date).collect();
-        let cells: Vec<_> = days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
+        let (dates, cells) = self.days();
         let (only, except) = self.part.campaigns.lists();
         let (included, excluded) = texts(values);
         let CoveredCampaigns { sources: covered, others, ratios } = self.covered_campaigns();

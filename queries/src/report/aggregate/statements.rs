@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::coverage::RatioSet;
 use super::super::filter::parts::InclusionSet;
-use super::super::plan::Plan;
+use super::super::plan::{DayBucket, Plan};
 use super::super::sum::Sum;
 use super::PartQuery;
 use crate::database::snapshot::Snapshot;
@@ -138,16 +138,12 @@ impl PartQuery<'_> {
         let (start, end) = self.stretch.span(plan);
         // Rows that retention gave up may not be dropped yet.
         let (kept_from, stated_after) = (self.rollup.kept_from(start), self.rollup.stated_after());
-        // The end of the range is the last edge, so that statements beyond the last cell are in another cell.
-        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
-        let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let (edges, measures) = (self.edges(), self.measures());
         let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
         let (fitting, too_coarse) = (names(&plan.fitting), names(&plan.too_coarse));
-        let days: Vec<_> = plan.days.iter().filter(|day| self.stretch.has(day.date)).collect();
-        let dates: Vec<NaiveDate> = days.iter().map(|day| day.date).collect();
-        let cells: Vec<_> = days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
-        let (starts, ends): (Vec<_>, Vec<_>) =
-            days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
+        let (dates, cells) = self.days();
+        let spans = self.stated_days().map(|day| day.span.unzip());
+        let (starts, ends): (Vec<_>, Vec<_>) = spans.unzip();
         let by_campaign = self.selection.by_campaign;
         let (only, except) = self.part.campaigns.lists();
         let CoveredCampaigns { sources: covered, others, ratios } = self.covered_campaigns();
@@ -242,6 +238,26 @@ impl PartQuery<'_> {
         })
     }
 
+    /// The edges of the cells. The end of the range is the last one, so that what lies beyond the last cell is in another.
+    pub(super) fn edges(&self) -> Vec<DateTime<Utc>> {
+        let plan = self.selection.plan;
+        plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect()
+    }
+
+    /// The names of the measures.
+    pub(super) fn measures(&self) -> Vec<String> {
+        self.selection.plan.measures.iter().map(|measure| measure.name().to_owned()).collect()
+    }
+
+    /// The dates of the stretch that cells have, and the number of the cell of each, as `width_bucket` counts them.
+    pub(super) fn days(&self) -> (Vec<NaiveDate>, Vec<i32>) {
+        self.stated_days().map(|day| (day.date, i32::try_from(day.cell + 1).unwrap_or(i32::MAX))).unzip()
+    }
+
+    fn stated_days(&self) -> impl Iterator<Item = &DayBucket> {
+        self.selection.plan.days.iter().filter(|day| self.stretch.has(day.date))
+    }
+
     pub(super) fn covered_campaigns(&self) -> CoveredCampaigns {
         let mut campaigns = CoveredCampaigns::default();
         for (source, other, ratio) in &self.pairs {
@@ -264,8 +280,7 @@ impl PartQuery<'_> {
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let (start, end) = self.stretch.span(plan);
         let start = self.rollup.kept_by_dimension_from(start);
-        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
-        let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let (edges, measures) = (self.edges(), self.measures());
         let (only, except) = self.part.campaigns.lists();
         let (included, excluded) = texts(values);
         let CoveredCampaigns { sources: covered, others, ratios } = self.covered_campaigns();

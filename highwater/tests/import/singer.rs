@@ -171,5 +171,14 @@ async fn messages_are_read_from_a_pipe(pool: PgPool) {
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(printed, state("2026-01-01")["value"], "nothing but the state is printed");
     assert_eq!(stated(&pool).await, [spent("2026-01-01", 3_000_000)]);
+    // A state of streams that are skipped would leave out their records for ever.
+    let other = json!({"type": "RECORD", "stream": "ads", "record": {"id": "1"}});
+    let output = read(&[other, state("2026-01-02")]).await;
+    let told = said(&output, false);
+    assert!(
+        told.contains("skipped: 1 records of stream ads") && told.contains("The mapping has ads_insights"),
+        "{told}"
+    );
+    assert!(output.stdout.is_empty(), "no state is printed");
     system.shutdown().await.unwrap();
 }

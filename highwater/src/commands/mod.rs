@@ -12,6 +12,7 @@ pub mod parked; // parked parts
 pub mod replay; // rebuild of a projection
 pub mod restored; // declaration of a restore
 pub mod retention; // months that the read tables keep
+mod sending; // arguments of commands that send
 pub mod serve; // roles against a database
 pub mod singer; // taps of Singer
 pub mod status; // progress of the projections

@@ -9,14 +9,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::NaiveDate;
-use clap::ArgAction;
 use domain::source::Horizon;
 use platform::clock::{Clock as _, SystemClock};
-use secrecy::SecretString;
 
 use self::arguments::{FileArguments, ReadingArguments, SourceChannel};
 use self::observations::Observations;
-use crate::client::ApiClient;
+use super::sending::SendingArguments;
 use crate::import::completeness::CompleteThrough;
 use crate::import::inspect;
 use crate::import::mapping::Mapping;
@@ -24,9 +22,6 @@ use crate::import::numbers::DecimalMark;
 use crate::import::plan::NewStatus;
 use crate::import::replacing::ReplacedDays;
 use crate::import::run::{self, Options};
-
-/// The attempts at a request. They take a minute and a half in all, longer than a restart of the server.
-pub(super) const ATTEMPTS: u32 = 14;
 
 /// The kinds of imports.
 #[derive(Debug, clap::Subcommand)]
@@ -97,24 +92,8 @@ pub struct Statements {
     /// before, in the named columns, and the file does not have, is taken back. Nothing is sent if a line is bad.
     #[arg(long, value_name = "FROM..TO")]
     replace: Option<ReplacedDays>,
-    /// Sends the good lines even where more than ten, and more than one in a hundred, are refused.
-    #[arg(long, action = ArgAction::SetTrue)]
-    allow_partial: bool,
-    /// Sends nothing, and prints what would be sent. Without a key, what is registered is not compared.
-    #[arg(long, action = ArgAction::SetTrue)]
-    dry_run: bool,
-    /// The command API.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081", env = "HIGHWATER_SERVER")]
-    server: String,
-    /// A key with the scope `command`.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "HIGHWATER_API_KEY",
-        hide_env_values = true,
-        required_unless_present = "dry_run"
-    )]
-    api_key: Option<SecretString>,
+    #[command(flatten)]
+    sending: SendingArguments,
 }
 
 fn seconds(text: &str) -> Result<i64, String> {
@@ -145,7 +124,7 @@ fn inspect_file(arguments: Inspect) -> anyhow::Result<ExitCode> {
 }
 
 async fn import(arguments: Statements) -> anyhow::Result<ExitCode> {
-    let client = arguments.api_key.as_ref().map(|key| ApiClient::new(&arguments.server, key, ATTEMPTS)).transpose()?;
+    let client = arguments.sending.client()?;
     let mut options = arguments.file.options()?;
     let mut channels = BTreeMap::new();
     for SourceChannel { source, channel } in arguments.channels {
@@ -165,8 +144,8 @@ async fn import(arguments: Statements) -> anyhow::Result<ExitCode> {
         campaigns_per_source: arguments.campaigns_per_source,
         complete_through: arguments.complete_through.map(CompleteThrough::Day),
         replace: arguments.replace,
-        allow_partial: arguments.allow_partial,
-        dry_run: arguments.dry_run,
+        allow_partial: arguments.sending.allow_partial,
+        dry_run: arguments.sending.dry_run,
         ..options
     };
     run::import(&options, client.as_ref(), SystemClock.now()).await

@@ -9,9 +9,9 @@ use domain::observation::{BackfillName, ObservationType};
 use domain::zone::Zone;
 use secrecy::SecretString;
 
-use super::ATTEMPTS;
 use super::arguments::delimiter;
 use crate::client::ApiClient;
+use crate::commands::sending::ATTEMPTS;
 use crate::import::observations::{self, ColumnName, Columns, LocalTime, ObservationFile};
 
 /// `highwater import observations`.

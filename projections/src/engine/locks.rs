@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 /// How long one try waits for a lock, and so how long other sessions may queue behind it.
 const LOCK_TIMEOUT: &str = "50ms";
 
-/// A session that holds an advisory lock. The lock ends with the session, also when this is dropped.
+/// A session that holds advisory locks. They end with the session, also when this is dropped.
 pub(crate) struct SessionLock(PgConnection);
 
 impl SessionLock {
@@ -22,11 +22,17 @@ impl SessionLock {
         Ok(is_ours.then_some(Self(session)))
     }
 
-    /// Releases the lock at once. Closing the session alone would release it only some time later.
+    /// Takes another lock in the same session, and waits for it.
+    pub(crate) async fn wait_for(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        sqlx::query!("SELECT pg_advisory_lock(hashtext($1))", name).execute(&mut self.0).await?;
+        Ok(())
+    }
+
+    /// Releases the locks at once. Closing the session alone would release them only some time later.
     pub(crate) async fn release(mut self) {
         let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut self.0).await;
         if let Err(error) = unlocked.and(self.0.close().await) {
-            tracing::debug!(%error, "the lock of a session was lost before its end");
+            tracing::debug!(%error, "the locks of a session were lost before its end");
         }
     }
 }

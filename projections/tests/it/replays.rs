@@ -229,6 +229,31 @@ async fn next_replay_continues_killed_one(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn replay_waits_for_maintenance_of_epochs(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    varied(&admin, 20).await;
+    catch_up(&pool).await.unwrap();
+    let mut maintenance = admin.acquire().await.unwrap().detach();
+    sqlx::query("SELECT pg_advisory_lock(hashtext('highwater.epochs.campaign_model'))")
+        .execute(&mut maintenance)
+        .await
+        .unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await }
+    });
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                                WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&admin).await.unwrap() {
+        assert!(!waiting.is_finished(), "the replay did not wait");
+        tokio::task::yield_now().await;
+    }
+    maintenance.close().await.unwrap();
+    let outcome = waiting.await.unwrap().unwrap();
+    assert!(matches!(outcome, ReplayOutcome::Completed { workspaces: 1, .. }), "{outcome:?}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn replay_includes_workspace_opened_meanwhile(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 20).await;

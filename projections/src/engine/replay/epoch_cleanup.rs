@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::super::error::ReplayError;
-use super::super::locks::ShortLockWaits;
+use super::super::locks::{SessionLock, ShortLockWaits};
 use super::super::{Projection, checkpoint};
-use super::{KEEP_OLD, epochs, lock};
+use super::{KEEP_OLD, epochs, lock, maintenance_lock};
 
 const DETACH_ATTEMPTS: u32 = 60;
 
@@ -51,10 +51,7 @@ pub(in super::super) async fn maintain_epochs(
     if !has_work && left.is_none() {
         return Ok(());
     }
-    let lock = match lock(pool, projection).await {
-        Err(ReplayError::AlreadyRunning) => return Ok(()),
-        lock => lock?,
-    };
+    let Some(lock) = SessionLock::take(pool, &maintenance_lock(projection)).await? else { return Ok(()) };
     let done = async {
         if let Some(epoch) = left {
             epochs::finish(pool, projection, epoch, None, now).await?;

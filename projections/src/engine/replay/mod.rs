@@ -114,10 +114,18 @@ pub(crate) async fn replay(
     outcome
 }
 
-/// Takes the lock that allows changes to a projection's epochs.
+/// Takes the locks that allow changes to a projection's epochs. Returns an error if another replay, rollback or drop
+/// runs, and waits for the projector's maintenance, which is short and which no operator could see.
 async fn lock(pool: &PgPool, projection: &Projection) -> Result<SessionLock, ReplayError> {
     let lock = SessionLock::take(pool, &format!("highwater.replay.{}", projection.name)).await?;
-    lock.ok_or(ReplayError::AlreadyRunning)
+    let mut lock = lock.ok_or(ReplayError::AlreadyRunning)?;
+    lock.wait_for(&maintenance_lock(projection)).await?;
+    Ok(lock)
+}
+
+/// The name of the lock that every change to a projection's epochs needs, the projector's maintenance too.
+fn maintenance_lock(projection: &Projection) -> String {
+    format!("highwater.epochs.{}", projection.name)
 }
 
 async fn replay_alone(

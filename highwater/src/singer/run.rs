@@ -73,8 +73,8 @@ impl TapRun {
         let streams = std::mem::take(&mut input.streams);
         anyhow::ensure!(
             end == TapEnd::Failed || !streams.is_empty(),
-            "the tap wrote no stream of the mapping, so its state is not kept. The mapping has {}: select one of them in \
-             the tap's catalogue",
+            "the tap wrote no stream of the mapping, so its state is not kept. The mapping has {}: select one of \
+             them in the tap's catalogue",
             self.mapping.streams.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         );
         let (mut is_cut_off, mut has_refused) = (end == TapEnd::Failed, false);

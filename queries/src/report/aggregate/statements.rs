@@ -238,7 +238,8 @@ impl PartQuery<'_> {
         })
     }
 
-    /// The edges of the cells. The end of the range is the last one, so that what lies beyond the last cell is in another.
+    /// The edges of the cells. The end of the range is the last one, so that what lies beyond the last cell is in
+    /// another.
     pub(super) fn edges(&self) -> Vec<DateTime<Utc>> {
         let plan = self.selection.plan;
         plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect()

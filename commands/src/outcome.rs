@@ -25,6 +25,8 @@ pub(crate) enum Outcome {
     SourceChanged(SourceId),
     /// The workspace has the calendar that was asked for.
     CalendarSet,
+    /// The workspace has the money limit that was asked for.
+    MoneyLimitSet,
     /// A sync was recorded.
     SyncRecorded,
     /// A batch was processed.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::decimal::MAX_MILLIONTHS;
+
 /// An ISO 4217 code: three capital letters. Only the form is checked, not the list of codes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -56,6 +58,36 @@ impl fmt::Debug for Currency {
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+/// The most that one amount of a workspace may be, in units of whatever currency it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MoneyLimit(i64);
+
+/// The error of a limit that is out of range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be from 1000 to 1000000000000 units of a currency")]
+pub struct MoneyLimitError;
+
+impl MoneyLimit {
+    /// The lowest limit, in micros. An amount up to it is within every limit, so that it needs no lookup of the
+    /// workspace's.
+    pub const LEAST_MICROS: i64 = 1_000_000_000;
+
+    /// A limit of so many micros.
+    pub fn from_micros(micros: i64) -> Result<Self, MoneyLimitError> {
+        if (Self::LEAST_MICROS..=MAX_MILLIONTHS).contains(&micros) { Ok(Self(micros)) } else { Err(MoneyLimitError) }
+    }
+
+    /// The limit in micros.
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whether an amount of so many micros is within the limit, above zero or below it.
+    pub fn holds(self, micros: i64) -> bool {
+        micros.unsigned_abs() <= self.0.unsigned_abs()
     }
 }
 

@@ -8,9 +8,11 @@ use thiserror::Error;
 
 use crate::bucket::{Bucket, BucketError, Grain};
 use crate::ids::{CampaignId, SourceId};
-use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate_to_millis};
-use crate::measure::Measure;
-use crate::money::Currency;
+use crate::item::{
+    Amount, CampaignRef, ItemError, ItemErrorCode, check_money_limit, check_not_ahead, truncate_to_millis,
+};
+use crate::measure::{Measure, Unit};
+use crate::money::{Currency, MoneyLimit};
 use crate::zone::Zone;
 
 pub use crate::catalogue::STATEMENT_STREAM as STREAM_TYPE;
@@ -139,6 +141,17 @@ impl StatementInput {
             Ok((*measure, value))
         };
         self.measures.iter().map(value).collect()
+    }
+
+    /// The amounts of money in it, in micros.
+    pub fn money(&self) -> impl Iterator<Item = (Measure, i64)> {
+        let money = self.measures.iter().filter(|(measure, _)| measure.unit() == Unit::Money);
+        money.filter_map(|(measure, amount)| Some((*measure, (*amount)?.value)))
+    }
+
+    /// Rejects an amount above the limit of the workspace.
+    pub fn check_limit(&self, limit: MoneyLimit) -> Result<(), ItemError> {
+        self.money().try_for_each(|(measure, micros)| check_money_limit(limit, micros, &measure_field(measure)))
     }
 }
 

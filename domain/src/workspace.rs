@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::bucket::FiscalCalendar;
 use crate::catalogue::{self, EventType};
-use crate::money::Currency;
+use crate::money::{Currency, MoneyLimit};
 use crate::zone::Zone;
 
 pub use crate::catalogue::WORKSPACE_STREAM as STREAM_TYPE;
@@ -21,6 +21,8 @@ pub enum WorkspaceEvent {
     Opened(WorkspaceOpened),
     /// Its calendar was set.
     CalendarSet(WorkspaceCalendarSet),
+    /// The limit of its amounts of money was set.
+    MoneyLimitSet(WorkspaceMoneyLimitSet),
 }
 
 /// A workspace was opened, with its defaults: the first event of every log.
@@ -45,6 +47,17 @@ pub struct WorkspaceCalendarSet {
     pub at: DateTime<Utc>,
 }
 
+/// The most that one amount of money of a workspace may be was set. What was recorded before stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WorkspaceMoneyLimitSet {
+    /// The limit, in micros of any currency; left out where only the bound of every workspace holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_micros: Option<i64>,
+    /// When the command was received, by our clock.
+    pub at: DateTime<Utc>,
+}
+
 /// A workspace after its events. The default is one that was never opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {
@@ -52,6 +65,8 @@ pub struct Workspace {
     pub calendar: Option<FiscalCalendar>,
     /// Its time zone and currency, once it was opened.
     pub defaults: Option<(Zone, Currency)>,
+    /// The limit of its amounts of money, in micros, if it has one.
+    pub limit_micros: Option<i64>,
 }
 
 /// A command to a workspace.
@@ -61,6 +76,13 @@ pub enum WorkspaceCommand {
     SetCalendar {
         /// The calendar.
         calendar: FiscalCalendar,
+        /// The time of the command.
+        at: DateTime<Utc>,
+    },
+    /// Set the limit of its amounts of money, or remove it.
+    SetMoneyLimit {
+        /// The limit.
+        limit: Option<MoneyLimit>,
         /// The time of the command.
         at: DateTime<Utc>,
     },
@@ -76,12 +98,18 @@ pub enum WorkspaceError {
 
 /// Decides on a command. No events means that the workspace is already as asked.
 pub fn decide(workspace: &Workspace, command: &WorkspaceCommand) -> Result<Vec<WorkspaceEvent>, WorkspaceError> {
-    let WorkspaceCommand::SetCalendar { calendar, at } = *command;
-    match workspace.calendar {
-        None => Err(WorkspaceError::NotOpened),
-        Some(present) if present == calendar => Ok(Vec::new()),
-        Some(_) => Ok(vec![WorkspaceEvent::CalendarSet(WorkspaceCalendarSet { calendar, at })]),
-    }
+    let Some(present) = workspace.calendar else { return Err(WorkspaceError::NotOpened) };
+    Ok(match *command {
+        WorkspaceCommand::SetCalendar { calendar, at } => {
+            let set = WorkspaceEvent::CalendarSet(WorkspaceCalendarSet { calendar, at });
+            Vec::from_iter((calendar != present).then_some(set))
+        }
+        WorkspaceCommand::SetMoneyLimit { limit, at } => {
+            let limit_micros = limit.map(MoneyLimit::micros);
+            let set = WorkspaceEvent::MoneyLimitSet(WorkspaceMoneyLimitSet { limit_micros, at });
+            Vec::from_iter((limit_micros != workspace.limit_micros).then_some(set))
+        }
+    })
 }
 
 impl WorkspaceEvent {
@@ -90,6 +118,7 @@ impl WorkspaceEvent {
         match self {
             Self::Opened(_) => catalogue::WORKSPACE_OPENED,
             Self::CalendarSet(_) => catalogue::WORKSPACE_CALENDAR_SET,
+            Self::MoneyLimitSet(_) => catalogue::WORKSPACE_MONEY_LIMIT_SET,
         }
     }
 }
@@ -130,6 +159,7 @@ impl Aggregate for Workspace {
                 self.defaults = Some((time_zone, currency));
             }
             WorkspaceEvent::CalendarSet(set) => self.calendar = Some(set.calendar),
+            WorkspaceEvent::MoneyLimitSet(set) => self.limit_micros = set.limit_micros,
         }
     }
 }
@@ -174,6 +204,20 @@ mod tests {
         Framework::with(()).given(before()).when(set_to(RETAIL)).then_expect_events(Vec::new());
         let iso = FiscalCalendar::ISO;
         Framework::with(()).given(before()).when(set_to(iso)).then_expect_events(vec![set(iso)]);
+    }
+
+    #[test]
+    fn money_limit_is_set_once_and_removed() {
+        let set_to = |limit| WorkspaceCommand::SetMoneyLimit { limit, at: at() };
+        let set = |limit_micros| WorkspaceEvent::MoneyLimitSet(WorkspaceMoneyLimitSet { limit_micros, at: at() });
+        let limit = MoneyLimit::from_micros(50_000_000_000).unwrap();
+        let with = |given| Framework::with(()).given(given);
+        with(vec![opened()]).when(set_to(None)).then_expect_events(Vec::new());
+        with(vec![opened()]).when(set_to(Some(limit))).then_expect_events(vec![set(Some(50_000_000_000))]);
+        let limited = || vec![opened(), set(Some(50_000_000_000))];
+        with(limited()).when(set_to(Some(limit))).then_expect_events(Vec::new());
+        with(limited()).when(set_to(None)).then_expect_events(vec![set(None)]);
+        Framework::with(()).given_no_previous_events().when(set_to(None)).then_expect_error(WorkspaceError::NotOpened);
     }
 
     #[test]

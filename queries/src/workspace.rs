@@ -1,6 +1,7 @@
-//! The caller's workspace: its time zone, its currency, its calendar, and where its command API is.
+//! The caller's workspace: its time zone, its currency, its calendar, its money limit, and where its command API is.
 
 use domain::bucket::{FiscalCalendar, month_name, weekday_name};
+use domain::decimal::format_millionths;
 use domain::money::Currency;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -34,6 +35,10 @@ pub struct WorkspaceBody {
     #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
     pub calendar: CalendarBody,
+    /// The most that one amount of money may be, in units of whatever currency it is in. Null if the workspace set no
+    /// limit: then it is 1,000,000,000,000.
+    #[schema(example = "250000.000000")]
+    pub money_limit: Option<String>,
     /// The URL of its command API. Null if this process was not told.
     #[schema(example = "https://commands.example.com")]
     pub command_api: Option<String>,
@@ -58,7 +63,7 @@ pub struct CalendarBody {
 impl WorkspaceBody {
     /// The bytes that it takes in memory, about.
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>() + self.command_api.as_ref().map_or(0, String::len)
+        size_of::<Self>() + [&self.command_api, &self.money_limit].into_iter().flatten().map(String::len).sum::<usize>()
     }
 }
 
@@ -73,20 +78,32 @@ impl From<FiscalCalendar> for CalendarBody {
     }
 }
 
-/// The version is the position of the last event of the workspace itself: the first of the log, or the last calendar.
-/// `None` while the first event is not applied.
-pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Option<Probe<()>>, ReadError> {
+/// The money limit of a workspace, in micros, if it has one.
+pub(crate) type LimitMicros = Option<i64>;
+
+/// The version is the position of the last event of the workspace itself: the first of the log, or the last calendar or
+/// money limit. `None` while the first event is not applied.
+pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Option<Probe<LimitMicros>>, ReadError> {
     if snapshot.defaults.currency.is_none() {
         return Ok(None);
     }
-    let version = snapshot.version(snapshot.calendar_position.max(1), None).await?;
-    let (epoch, validity) = (snapshot.epoch, Validity::Until(None));
-    Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: () }))
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let row = sqlx::query!(
+        "SELECT money_limit, money_limit_position FROM read.workspaces WHERE epoch = $1 AND workspace = $2",
+        epoch,
+        workspace
+    )
+    .fetch_one(snapshot.db())
+    .await?;
+    let last = snapshot.calendar_position.max(row.money_limit_position).max(1);
+    let version = snapshot.version(last, None).await?;
+    Ok(Some(Probe { epoch, version, validity: Validity::Until(None), numbers: None, prepared: row.money_limit }))
 }
 
 pub(crate) fn load(
     snapshot: &Snapshot,
     query: &WorkspaceQuery,
+    limit: LimitMicros,
     version: Version,
 ) -> Result<TypedResult<WorkspaceBody>, ReadError> {
     let WorkspaceDefaults { time_zone, calendar, currency } = snapshot.defaults;
@@ -94,6 +111,7 @@ pub(crate) fn load(
         time_zone: time_zone.name(),
         currency: currency.ok_or_else(|| ReadError::corrupt("a probed workspace has no currency"))?,
         calendar: calendar.into(),
+        money_limit: limit.map(|micros| format_millionths(micros.into())),
         command_api: query.command_api.clone(),
     };
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, Vec::new());

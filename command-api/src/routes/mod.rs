@@ -45,4 +45,5 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(rejections::delete))
         .routes(routes!(rejections::retry::retry))
         .routes(routes!(workspace::set_calendar))
+        .routes(routes!(workspace::set_money_limit))
 }

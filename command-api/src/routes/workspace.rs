@@ -1,10 +1,11 @@
-//! The workspace itself: its calendar.
+//! The workspace itself: its calendar, and the limit of its amounts of money.
 
 use std::str::FromStr;
 
 use axum::extract::State;
 use commands::CommandError;
 use domain::bucket::{FiscalCalendar, MONTHS, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name};
+use domain::money::MoneyLimit;
 use domain::note::{NoteUrl, Reason};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use crate::command::{JsonCommand, noted};
 use crate::problems::RouteError;
 use crate::problems::kinds::WorkspaceProblems;
+use crate::raw_number::{Decimal, Millionths};
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
@@ -60,6 +62,33 @@ fn one_of(names: &[&str]) -> String {
     format!("must be one of {}", names.join(", "))
 }
 
+/// The most that one amount of money of a workspace may be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"money_limit": "250000", "reason": "Nothing of ours costs more."}))]
+pub(crate) struct SetMoneyLimit {
+    /// The limit in units of whatever currency an amount is in: 1,000 to 1,000,000,000,000. `null` removes it.
+    /// Required, so that an empty body removes nothing.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(value_type = Option<Decimal>, required = true)]
+    money_limit: Option<Millionths>,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
+}
+
+impl SetMoneyLimit {
+    fn limit(&self) -> Result<Option<MoneyLimit>, CommandError> {
+        let limit = self.money_limit.map(|Millionths(micros)| MoneyLimit::from_micros(micros)).transpose();
+        limit.map_err(|error| CommandError::Invalid { field: "money_limit", detail: error.to_string() })
+    }
+}
+
 /// The state of the workspace after a command.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"version": 2, "position": 18350}))]
@@ -91,6 +120,33 @@ pub(crate) async fn set_calendar(
     let mut body: SetCalendar = command.body()?;
     let context = noted(command.context, body.reason.take(), body.note_url.take());
     let done = state.commands.set_calendar(&context, body.calendar()?).await?;
+    let body = WorkspaceResponse { version: done.version, position: done.position };
+    Ok(CommandResponse::new(StatusCode::OK, &context, &done, &body))
+}
+
+/// Set the most that one amount of money may be
+///
+/// Items with a larger amount of money, or one as far below zero, are rejected as `over_money_limit` from then on. So
+/// micros that are sent as units do not reach a report. What was recorded before stays. Without a limit, an amount may
+/// be up to 1,000,000,000,000.
+#[utoipa::path(
+    put,
+    path = "/v1/workspace/money-limit",
+    operation_id = "set_money_limit",
+    tag = "workspace",
+    request_body = SetMoneyLimit,
+    responses(
+        (status = 200, description = "The workspace has this limit", body = WorkspaceResponse),
+        WorkspaceProblems,
+    )
+)]
+pub(crate) async fn set_money_limit(
+    State(state): State<ApiState>,
+    command: JsonCommand,
+) -> Result<CommandResponse, RouteError> {
+    let mut body: SetMoneyLimit = command.body()?;
+    let context = noted(command.context, body.reason.take(), body.note_url.take());
+    let done = state.commands.set_money_limit(&context, body.limit()?).await?;
     let body = WorkspaceResponse { version: done.version, position: done.position };
     Ok(CommandResponse::new(StatusCode::OK, &context, &done, &body))
 }

@@ -41,6 +41,7 @@ async fn document_needs_no_key(pool: PgPool) {
             "/v1/sources/{name}/syncs",
             "/v1/statements",
             "/v1/workspace/calendar",
+            "/v1/workspace/money-limit",
         ]
     );
     let mut names: Vec<&str> =
@@ -75,6 +76,7 @@ async fn document_needs_no_key(pool: PgPool) {
             "retry_rejections",
             "set_budget",
             "set_calendar",
+            "set_money_limit",
             "show_source",
             "unarchive_campaign",
         ]

@@ -20,6 +20,7 @@ use crate::append::Attempt;
 use crate::claims::{self, CREATED_CAMPAIGNS};
 use crate::context::CommandContext;
 use crate::error::CommandError;
+use crate::workspace::stream_of;
 
 /// The external ids that no campaign has, each with the day of its first item.
 pub(super) type UnknownIds<'a> = BTreeMap<&'a str, NaiveDate>;
@@ -48,7 +49,7 @@ impl CampaignCreation {
             return Ok(false);
         }
         self.is_done = true;
-        let workspace = commands.workspaces.load(&format!("{}/workspace", context.workspace())).await?.aggregate;
+        let workspace = commands.workspaces.load(&stream_of(context)).await?.aggregate;
         let Some((time_zone, currency)) = workspace.defaults else { return Ok(false) };
         let mut unknown = unknown(known, time_zone);
         if unknown.is_empty() {

@@ -68,6 +68,7 @@ macro_rules! event_types {
 event_types! {
     WORKSPACE_OPENED = "WorkspaceOpened" of WORKSPACE_STREAM;
     WORKSPACE_CALENDAR_SET = "WorkspaceCalendarSet" of WORKSPACE_STREAM;
+    WORKSPACE_MONEY_LIMIT_SET = "WorkspaceMoneyLimitSet" of WORKSPACE_STREAM;
     CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM,
         upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2), Upcaster::Unchanged];
     CAMPAIGN_RENAMED = "CampaignRenamed" of CAMPAIGN_STREAM;

@@ -85,6 +85,9 @@ impl Event {
             workspace::STREAM_TYPE if known.name == catalogue::WORKSPACE_OPENED.name => {
                 Deserialize::deserialize(payload).map(|opened| Self::Workspace(WorkspaceEvent::Opened(opened)))
             }
+            workspace::STREAM_TYPE if known.name == catalogue::WORKSPACE_MONEY_LIMIT_SET.name => {
+                Deserialize::deserialize(payload).map(|set| Self::Workspace(WorkspaceEvent::MoneyLimitSet(set)))
+            }
             workspace::STREAM_TYPE => {
                 Deserialize::deserialize(payload).map(|set| Self::Workspace(WorkspaceEvent::CalendarSet(set)))
             }

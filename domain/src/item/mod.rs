@@ -8,9 +8,10 @@ mod error;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::decimal::format_millionths;
 use crate::ids::CampaignId;
 use crate::measure::{Measure, MeasureError, Unit};
-use crate::money::Currency;
+use crate::money::{Currency, MoneyLimit};
 
 pub use error::{ItemError, ItemErrorCode, RejectedItem, truncate};
 
@@ -75,6 +76,20 @@ impl Amount {
             Some(_) | None => Ok(self.value),
         }
     }
+}
+
+/// Rejects an amount of so many micros that is not within the limit of the workspace. `field` names the amount in the
+/// error.
+pub fn check_money_limit(limit: MoneyLimit, micros: i64, field: &str) -> Result<(), ItemError> {
+    if limit.holds(micros) {
+        return Ok(());
+    }
+    let (amount, limit) = (format_millionths(micros.into()), format_millionths(limit.micros().into()));
+    let detail = format!(
+        "of {amount} is above {limit}, the money limit of this workspace: send it in units of the currency, not in \
+         cents or micros, or raise the limit with PUT /v1/workspace/money-limit"
+    );
+    Err(ItemError::at(ItemErrorCode::OverMoneyLimit, field, detail))
 }
 
 /// Parses an RFC 3339 instant. Events keep milliseconds, so it is truncated here, for ids and values alike.

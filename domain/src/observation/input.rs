@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Delivered, ObservationType, bad_message};
-use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate};
+use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_money_limit, check_not_ahead, truncate};
 use crate::measure::{Measure, MeasureError};
-use crate::money::Currency;
+use crate::money::{Currency, MoneyLimit};
 
 const MAX_ID: usize = 128;
 const MAX_DIMENSIONS: usize = 16;
@@ -199,6 +199,16 @@ impl ObservationInput {
     /// The value in micros, once the source's currency is known.
     pub fn value_micros(&self, currency: Currency) -> Result<Option<i64>, ItemError> {
         self.value.map(|value| value.in_currency(currency, "value")).transpose()
+    }
+
+    /// The money in it, in micros.
+    pub fn money(&self) -> Option<i64> {
+        self.value.map(|value| value.value)
+    }
+
+    /// Rejects a value above the limit of the workspace.
+    pub fn check_limit(&self, limit: MoneyLimit) -> Result<(), ItemError> {
+        self.money().map_or(Ok(()), |micros| check_money_limit(limit, micros, "value"))
     }
 
     fn count(&self) -> Option<i64> {

@@ -1,7 +1,7 @@
-//! `read.workspaces`: the defaults that a workspace was opened with, and its calendar.
+//! `read.workspaces`: the defaults that a workspace was opened with, its calendar, and its money limit.
 //!
-//! One event opens a workspace, and of its calendars the last one counts: all are of one stream. The position of the
-//! last one stands beside the checkpoint, too, where readers find it together with the head.
+//! One event opens a workspace, and of its calendars and limits the last one counts: all are of one stream. The
+//! position of the last calendar stands beside the checkpoint, too, where readers find it together with the head.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub(super) struct Workspaces {
     opened: BTreeMap<i32, WorkspaceOpened>,
     /// The last calendar of each, with the position of its event.
     calendars: BTreeMap<i32, (FiscalCalendar, i64)>,
+    /// The last money limit of each, in micros, with the position of its event.
+    limits: BTreeMap<i32, (Option<i64>, i64)>,
 }
 
 impl View for Workspaces {
@@ -30,25 +32,30 @@ impl View for Workspaces {
             Event::Workspace(WorkspaceEvent::CalendarSet(set)) => {
                 self.calendars.insert(recorded.workspace, (set.calendar, recorded.position));
             }
+            Event::Workspace(WorkspaceEvent::MoneyLimitSet(set)) => {
+                self.limits.insert(recorded.workspace, (set.limit_micros, recorded.position));
+            }
             Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {}
         }
         Ok(())
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        let Self { opened, calendars } = downcast::<Self>(later);
+        let Self { opened, calendars, limits } = downcast::<Self>(later);
         self.opened.extend(opened);
         self.calendars.extend(calendars);
+        self.limits.extend(limits);
     }
 
     fn pending_rows(&self) -> usize {
-        self.opened.len() + self.calendars.len()
+        self.opened.len() + self.calendars.len() + self.limits.len()
     }
 
     fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             self.insert(epoch, conn).await?;
-            self.update(epoch, conn).await
+            self.set_calendars(epoch, conn).await?;
+            self.set_limits(epoch, conn).await
         })
     }
 }
@@ -79,7 +86,7 @@ impl Workspaces {
     }
 
     /// Sets the calendars. The caller holds the checkpoints.
-    async fn update(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), WriteError> {
+    async fn set_calendars(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), WriteError> {
         for (workspace, (calendar, position)) in &self.calendars {
             sqlx::query!(
                 "UPDATE read.workspaces SET calendar = $3, calendar_position = $4 WHERE epoch = $1 AND workspace = $2",
@@ -96,6 +103,22 @@ impl Workspaces {
                 super::CAMPAIGN_MODEL.name,
                 epoch,
                 workspace,
+                position
+            )
+            .execute(&mut *conn)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn set_limits(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), WriteError> {
+        for (workspace, (limit, position)) in &self.limits {
+            sqlx::query!(
+                "UPDATE read.workspaces SET money_limit = $3, money_limit_position = $4
+                 WHERE epoch = $1 AND workspace = $2",
+                epoch,
+                workspace,
+                *limit,
                 position
             )
             .execute(&mut *conn)

@@ -19,7 +19,7 @@ pub(crate) enum Prepared {
     Report(Box<report::ReportContext>),
     Dashboard(dashboard::DashboardContexts),
     Leaderboard(Box<leaderboard::LeaderboardInputs>),
-    Workspace,
+    Workspace(workspace::LimitMicros),
 }
 
 /// Computes the version of a result in a snapshot, and how long it holds. `None`: the resource does not exist.
@@ -56,9 +56,7 @@ pub(crate) async fn probe(
             let found = leaderboard::probe(consistent, query).await?;
             Some(found.map(|inputs| Prepared::Leaderboard(Box::new(inputs))))
         }
-        CanonicalQuery::Workspace(_) => {
-            workspace::probe(snapshot).await?.map(|probe| probe.map(|()| Prepared::Workspace))
-        }
+        CanonicalQuery::Workspace(_) => workspace::probe(snapshot).await?.map(|probe| probe.map(Prepared::Workspace)),
     })
 }
 
@@ -108,8 +106,8 @@ pub(crate) async fn load(
         (CanonicalQuery::Leaderboard(query), Prepared::Leaderboard(inputs)) => {
             leaderboard::load(snapshot, query, page()?, version, *inputs).await?.map(Data::Leaderboard)
         }
-        (CanonicalQuery::Workspace(query), Prepared::Workspace) => {
-            workspace::load(snapshot, query, version)?.map(Data::Workspace)
+        (CanonicalQuery::Workspace(query), Prepared::Workspace(limit)) => {
+            workspace::load(snapshot, query, limit, version)?.map(Data::Workspace)
         }
         // Each variant by name, so that one without a `load` above does not compile.
         (

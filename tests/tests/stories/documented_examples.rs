@@ -105,7 +105,7 @@ fn members(value: &Value) -> BTreeSet<&String> {
 }
 
 /// The commands in an order in which each can be carried out, with the source that their path or query names.
-const COMMANDS: [(&str, &str); 27] = [
+const COMMANDS: [(&str, &str); 28] = [
     ("register_source", "google_ads"),
     ("show_source", "google_ads"),
     ("change_source", "google_ads"),
@@ -129,6 +129,7 @@ const COMMANDS: [(&str, &str); 27] = [
     ("resume_source", "google_ads"),
     ("list_sources", ""),
     ("set_calendar", ""),
+    ("set_money_limit", ""),
     ("list_rejections", ""),
     ("retry_rejections", ""),
     ("delete_rejections", ""),

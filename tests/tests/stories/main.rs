@@ -22,6 +22,7 @@ mod long_files;
 mod mail; // what counts as opened
 mod many_lines;
 mod memory;
+mod money_limit;
 mod observation_formats;
 mod read_your_writes;
 mod rejections; // kept, and taken once the cause is gone

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::catalogue::OBSERVATIONS_RECORDED;
 use domain::ids::SourceId;
 use domain::item::truncate_to_millis;
-use domain::observation::{Backfill, BackfillName, STREAM_TYPE};
+use domain::observation::{Backfill, BackfillName, ObservationInput, STREAM_TYPE};
 use domain::source::SourceKind;
 use event_store::{Claim, ClaimEffect, ExpectedVersion};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,8 @@ impl Commands {
         chunk: &BackfillChunk,
         items: &[ObservationItem],
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = ObservationBatch::new(items, context.items_received_at(), context.received_at);
+        let limit = self.money_limit(context, items.iter().flatten().filter_map(ObservationInput::money)).await?;
+        let batch = ObservationBatch::new(items, (context.items_received_at(), context.received_at), limit);
         let mut attempts = Attempts::begin(self, context)?;
         let mut creation = CampaignCreation::default();
         let result = loop {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::local_date;
 use domain::item::{CampaignRef, ItemError};
+use domain::money::MoneyLimit;
 use domain::observation::{Backfill, ObservationBody, ObservationInput, ObservationType};
 use domain::zone::Zone;
 use event_store::OnDuplicate;
@@ -37,10 +38,16 @@ pub(super) struct ObservationBatch<'a> {
 
 impl<'a> ObservationBatch<'a> {
     /// Checks each item as of `now`. Its age is that at which it was received.
-    pub(super) fn new(items: &'a [ObservationItem], received_at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        let check = |item: &'a ObservationItem| match item {
-            Ok(input) => input.validate(now).map(|()| input),
-            Err(rejected) => Err(rejected.error.clone()),
+    pub(super) fn new(
+        items: &'a [ObservationItem],
+        (received_at, now): (DateTime<Utc>, DateTime<Utc>),
+        limit: Option<MoneyLimit>,
+    ) -> Self {
+        let check = |item: &'a ObservationItem| {
+            let input = item.as_ref().map_err(|rejected| rejected.error.clone())?;
+            input.validate(now)?;
+            limit.map_or(Ok(()), |limit| input.check_limit(limit))?;
+            Ok(input)
         };
         let checked: Vec<_> = items.iter().map(check).collect();
         let valid = || checked.iter().filter_map(|item| item.as_ref().ok().copied());

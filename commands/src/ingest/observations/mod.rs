@@ -48,7 +48,8 @@ impl Commands {
         source: &str,
         items: &[ObservationItem],
     ) -> Result<Completed<BatchResult>, CommandError> {
-        let batch = ObservationBatch::new(items, context.items_received_at(), context.received_at);
+        let limit = self.money_limit(context, items.iter().flatten().filter_map(ObservationInput::money)).await?;
+        let batch = ObservationBatch::new(items, (context.items_received_at(), context.received_at), limit);
         let mut attempts = Attempts::begin(self, context)?;
         let mut creation = CampaignCreation::default();
         let result = loop {

@@ -115,7 +115,7 @@ fn judge(items: &[ObservationItem]) -> (Option<ObservationsRecorded>, Vec<Settle
 
 /// Judges items against a source with two campaigns.
 pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -> DecidedBatch {
-    let batch = ObservationBatch::new(items, now(), now());
+    let batch = ObservationBatch::new(items, (now(), now()), None);
     let (first, second) = (CampaignRef::Id(CampaignId(FIRST)), CampaignRef::Id(CampaignId(SECOND)));
     let external = CampaignRef::External("winter".to_owned());
     let campaigns = [(&first, CampaignId(FIRST)), (&external, CampaignId(FIRST)), (&second, CampaignId(SECOND))];
@@ -324,7 +324,7 @@ fn rejected_item_is_as_old_as_when_it_was_received() {
     let given = |occurred_at: &str| observation(&json!({"occurred_at": occurred_at}));
     let judged = |waited: i64, occurred_at: &str| {
         let items = [given(occurred_at)];
-        let batch = ObservationBatch::new(&items, now() - TimeDelta::days(waited), now());
+        let batch = ObservationBatch::new(&items, (now() - TimeDelta::days(waited), now()), None);
         let first = CampaignRef::Id(CampaignId(FIRST));
         let known = ResolvedRefs::of(source(), [(&first, CampaignId(FIRST))]);
         let decided = batch.decide(&known, &RecordedItems::default(), None).unwrap();

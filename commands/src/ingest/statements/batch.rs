@@ -8,6 +8,7 @@ use domain::bucket::{Bucket, local_date};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, truncate_to_millis};
 use domain::measure::Measure;
+use domain::money::MoneyLimit;
 use domain::source::{Series, SeriesDates, SeriesTimeline};
 use domain::statement::{BucketSpec, StatementInput};
 use domain::zone::Zone;
@@ -80,10 +81,12 @@ impl<'a> StatementBatch<'a> {
         spec: BucketSpec,
         breakdown: &'a Breakdown,
         (received_at, now): (DateTime<Utc>, DateTime<Utc>),
+        limit: Option<MoneyLimit>,
     ) -> Self {
         let check = |item: &'a StatementItem| {
             let input = item.as_ref().map_err(|rejected| rejected.error.clone())?;
             input.validate(spec, now)?;
+            limit.map_or(Ok(()), |limit| input.check_limit(limit))?;
             Ok(ValidStatement { input, values: breakdown.values(&input.dimensions)? })
         };
         Self { spec, breakdown, received_at, items: items.iter().map(check).collect() }

@@ -54,7 +54,9 @@ impl Commands {
         replacement: Option<&Replacement>,
     ) -> Result<Completed<BatchResult>, CommandError> {
         let instants = (context.items_received_at(), context.received_at);
-        let batch = StatementBatch::new(items, spec, breakdown, instants);
+        let money = items.iter().flatten().flat_map(StatementInput::money).map(|(_, micros)| micros);
+        let limit = self.money_limit(context, money).await?;
+        let batch = StatementBatch::new(items, spec, breakdown, instants, limit);
         let replaces = replacement.map(|part| replaced_part(part, spec, &batch)).transpose()?;
         let replaces = replaces.filter(|_| batch.is_whole());
         let mut attempts = Attempts::begin(self, context)?;

@@ -24,7 +24,7 @@ use crate::source::{
 };
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
-use crate::workspace::{WorkspaceCalendarSet, WorkspaceEvent, WorkspaceOpened};
+use crate::workspace::{WorkspaceCalendarSet, WorkspaceEvent, WorkspaceMoneyLimitSet, WorkspaceOpened};
 use crate::zone::Zone;
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
@@ -324,8 +324,10 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(|(name, time_zone, currency)| WorkspaceEvent::Opened(WorkspaceOpened { name, time_zone, currency }));
     let calendar_set = (calendar(), instant())
         .prop_map(|(calendar, at)| WorkspaceEvent::CalendarSet(WorkspaceCalendarSet { calendar, at }));
+    let limit_set = (prop::option::of(any::<i64>()), instant())
+        .prop_map(|(limit_micros, at)| WorkspaceEvent::MoneyLimitSet(WorkspaceMoneyLimitSet { limit_micros, at }));
     prop_oneof![
-        1 => prop_oneof![opened, calendar_set].prop_map(Event::Workspace),
+        1 => prop_oneof![opened, calendar_set, limit_set].prop_map(Event::Workspace),
         8 => of_a_campaign().prop_map(Event::Campaign),
         4 => of_a_source().prop_map(Event::Source),
         4 => observed().prop_map(Event::Observations),

@@ -18,7 +18,7 @@ use crate::observation::ObservationsRecorded;
 use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;
 use crate::sync::SyncEvent;
-use crate::workspace::{WorkspaceCalendarSet, WorkspaceOpened};
+use crate::workspace::{WorkspaceCalendarSet, WorkspaceMoneyLimitSet, WorkspaceOpened};
 use crate::{campaign, observation, source, statement, sync, workspace};
 
 /// A folder of this crate.
@@ -51,6 +51,9 @@ fn file(event_type: &EventType, version: usize) -> String {
 fn current(event_type: &EventType) -> Value {
     let mut schema = match event_type.stream_type {
         workspace::STREAM_TYPE if event_type.name == catalogue::WORKSPACE_OPENED.name => whole::<WorkspaceOpened>(),
+        workspace::STREAM_TYPE if event_type.name == catalogue::WORKSPACE_MONEY_LIMIT_SET.name => {
+            whole::<WorkspaceMoneyLimitSet>()
+        }
         workspace::STREAM_TYPE => whole::<WorkspaceCalendarSet>(),
         campaign::STREAM_TYPE => one_of::<CampaignEvent>(event_type.name),
         source::STREAM_TYPE => one_of::<SourceEvent>(event_type.name),

@@ -39,7 +39,7 @@ impl Commands {
         context: &CommandContext,
         mut amounts: impl Iterator<Item = i64>,
     ) -> Result<Option<MoneyLimit>, CommandError> {
-        if amounts.all(|micros| micros.unsigned_abs() <= MoneyLimit::LEAST_MICROS.unsigned_abs()) {
+        if amounts.all(|micros| MoneyLimit::LEAST.holds(micros)) {
             return Ok(None);
         }
         let loaded = self.workspaces.load(&stream_of(context)).await?;

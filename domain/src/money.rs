@@ -71,13 +71,12 @@ pub struct MoneyLimit(i64);
 pub struct MoneyLimitError;
 
 impl MoneyLimit {
-    /// The lowest limit, in micros. An amount up to it is within every limit, so that it needs no lookup of the
-    /// workspace's.
-    pub const LEAST_MICROS: i64 = 1_000_000_000;
+    /// The lowest limit. What it holds is within every limit, so that it needs no lookup of the workspace's.
+    pub const LEAST: Self = Self(1_000_000_000);
 
     /// A limit of so many micros.
     pub fn from_micros(micros: i64) -> Result<Self, MoneyLimitError> {
-        if (Self::LEAST_MICROS..=MAX_MILLIONTHS).contains(&micros) { Ok(Self(micros)) } else { Err(MoneyLimitError) }
+        if (Self::LEAST.0..=MAX_MILLIONTHS).contains(&micros) { Ok(Self(micros)) } else { Err(MoneyLimitError) }
     }
 
     /// The limit in micros.

@@ -19,6 +19,7 @@
 //! | `read.source_runs` | the first run that a settled source needed | reports (d) |
 //! | the last event of the parked parts | what the result lacks | reports, dashboards, pacing, leaderboard |
 //! | `read.checkpoints`, `calendar_position` | when the calendar was set | the workspace |
+//! | `read.workspaces`, `money_limit_position` | when the money limit was set | the workspace |
 //! | the position of the last revision | parts that were parked, retried or skipped | all |
 //! | the position of the last refresh | the state of the log that the ranks show | leaderboard |
 //!

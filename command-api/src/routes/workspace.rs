@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::extract::State;
-use commands::CommandError;
+use commands::{CommandContext, CommandError, Completed};
 use domain::bucket::{FiscalCalendar, MONTHS, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name};
 use domain::money::MoneyLimit;
 use domain::note::{NoteUrl, Reason};
@@ -99,6 +99,13 @@ pub(crate) struct WorkspaceResponse {
     position: i64,
 }
 
+impl WorkspaceResponse {
+    fn answer(context: &CommandContext, done: &Completed<()>) -> CommandResponse {
+        let body = Self { version: done.version, position: done.position };
+        CommandResponse::new(StatusCode::OK, context, done, &body)
+    }
+}
+
 /// Set the workspace's calendar
 ///
 /// Reports follow it from then on, for all dates, unless a query says otherwise. Nothing recorded changes.
@@ -120,8 +127,7 @@ pub(crate) async fn set_calendar(
     let mut body: SetCalendar = command.body()?;
     let context = noted(command.context, body.reason.take(), body.note_url.take());
     let done = state.commands.set_calendar(&context, body.calendar()?).await?;
-    let body = WorkspaceResponse { version: done.version, position: done.position };
-    Ok(CommandResponse::new(StatusCode::OK, &context, &done, &body))
+    Ok(WorkspaceResponse::answer(&context, &done))
 }
 
 /// Set the most that one amount of money may be
@@ -147,6 +153,5 @@ pub(crate) async fn set_money_limit(
     let mut body: SetMoneyLimit = command.body()?;
     let context = noted(command.context, body.reason.take(), body.note_url.take());
     let done = state.commands.set_money_limit(&context, body.limit()?).await?;
-    let body = WorkspaceResponse { version: done.version, position: done.position };
-    Ok(CommandResponse::new(StatusCode::OK, &context, &done, &body))
+    Ok(WorkspaceResponse::answer(&context, &done))
 }

@@ -61,7 +61,7 @@ item_error_codes! {
     BadCount,
     /// The number is not a valid value of this measure.
     BadValue,
-    /// The money is above the workspace's limit of one amount.
+    /// The money is beyond the workspace's limit of one amount.
     OverMoneyLimit,
     /// The money is in another currency than the source's.
     CurrencyMismatch,

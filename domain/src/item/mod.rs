@@ -86,7 +86,7 @@ pub fn check_money_limit(limit: MoneyLimit, micros: i64, field: &str) -> Result<
     }
     let (amount, limit) = (format_millionths(micros.into()), format_millionths(limit.micros().into()));
     let detail = format!(
-        "of {amount} is above {limit}, the money limit of this workspace: send it in units of the currency, not in \
+        "of {amount} is beyond the money limit of this workspace, {limit}: send it in units of the currency, not in \
          cents or micros, or raise the limit with PUT /v1/workspace/money-limit"
     );
     Err(ItemError::at(ItemErrorCode::OverMoneyLimit, field, detail))

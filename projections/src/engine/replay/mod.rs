@@ -115,7 +115,7 @@ pub(crate) async fn replay(
 }
 
 /// Takes the locks that allow changes to a projection's epochs. Returns an error if another replay, rollback or drop
-/// runs, and waits for the projector's maintenance, which is short and which no operator could see.
+/// runs, and waits for the projector's maintenance, which ends by itself and which no operator could see.
 async fn lock(pool: &PgPool, projection: &Projection) -> Result<SessionLock, ReplayError> {
     let lock = SessionLock::take(pool, &format!("highwater.replay.{}", projection.name)).await?;
     let mut lock = lock.ok_or(ReplayError::AlreadyRunning)?;

@@ -107,7 +107,8 @@ async fn switch(pool: &PgPool, workspaces: u16, load: &Load) -> Result<Duration>
         }
     };
     let options = ReplayOptions::new(SystemClock::shared());
-    let outcome = projections::replay(pool, "campaign_model", &options, &tell, CancellationToken::new()).await?;
+    let outcome =
+        projections::replay(pool, projections::CAMPAIGN_MODEL.name, &options, &tell, CancellationToken::new()).await?;
     load.count(false);
     match outcome {
         ReplayOutcome::Completed { workspaces: switched, .. } => {

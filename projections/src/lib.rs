@@ -31,3 +31,4 @@ pub use engine::verify::{
 pub use registry::{
     PROJECTIONS, catch_up, drop_old, epochs, parked, projectors, replay, retention, rollback, status, verify,
 };
+pub use views::CAMPAIGN_MODEL;

@@ -137,7 +137,9 @@ fn of_all() -> ReplayOptions {
 }
 
 async fn replay(projector: &PgPool, options: &ReplayOptions) -> Result<i32> {
-    match projections::replay(projector, "campaign_model", options, &|_| {}, CancellationToken::new()).await? {
+    match projections::replay(projector, projections::CAMPAIGN_MODEL.name, options, &|_| {}, CancellationToken::new())
+        .await?
+    {
         ReplayOutcome::Completed { epoch, .. } => Ok(epoch),
         ReplayOutcome::Interrupted { .. } => bail!("a replay that nobody interrupts was interrupted"),
     }

@@ -63,7 +63,7 @@ struct Skip {
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// The projection that refuses it.
-    #[arg(long, value_name = "PROJECTION", default_value = "campaign_model")]
+    #[arg(long, value_name = "PROJECTION", default_value = projections::CAMPAIGN_MODEL.name)]
     projection: String,
 }
 

@@ -31,7 +31,7 @@ use crate::config::{Config, ConfigSources};
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The projection.
-    #[arg(default_value = "campaign_model")]
+    #[arg(default_value = projections::CAMPAIGN_MODEL.name)]
     projection: String,
     /// Only this workspace; can be given several times.
     #[arg(long = "workspace", value_name = "NAME")]

@@ -141,11 +141,18 @@ impl<'a> ResolvedRefs<'a> {
                 let detail = "names no campaign, and this source has created as many today as one source may";
                 return ItemError::at(ItemErrorCode::TooManyNewCampaigns, "external_campaign_id", detail);
             }
-            let (field, named) = match reference {
-                CampaignRef::Id(id) => ("campaign_id", id.to_string()),
-                CampaignRef::External(id) => ("external_campaign_id", truncate(id)),
+            let (field, detail) = match reference {
+                CampaignRef::Id(id) => ("campaign_id", format!("no campaign has the id \"{id}\"")),
+                CampaignRef::External(id) => (
+                    "external_campaign_id",
+                    format!(
+                        "no campaign has the external id \"{}\" for the source \"{}\", or for any source",
+                        truncate(id),
+                        truncate(&self.source.definition.name)
+                    ),
+                ),
             };
-            ItemError::at(ItemErrorCode::UnknownCampaign, field, format!("no campaign goes by \"{named}\""))
+            ItemError::at(ItemErrorCode::UnknownCampaign, field, detail)
         })
     }
 

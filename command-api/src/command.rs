@@ -3,6 +3,7 @@
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use commands::{CommandContext, Idempotency, VersionPrecondition};
+use domain::json_objects;
 use domain::note::{CommandNote, NoteUrl, Reason};
 use http::HeaderMap;
 use http_edge::auth::{self, Authenticated};
@@ -13,6 +14,7 @@ use http_edge::trace::TraceContext;
 use platform::authenticator::Authenticator;
 use platform::principal::Scope;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::idempotency::{self, RequestDigest};
@@ -34,12 +36,12 @@ impl JsonCommand {
     }
 
     /// The body, checked whole.
-    pub(crate) fn body<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        Ok(json::parse(json::text(&self.body)?)?)
+    pub(crate) fn body<T: DeserializeOwned + ToSchema>(&self) -> Result<T, Problem> {
+        json::parse_body(json::text(&self.body)?)
     }
 
     /// The body, checked whole; an empty one says nothing.
-    pub(crate) fn body_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+    pub(crate) fn body_or_default<T: DeserializeOwned + ToSchema + Default>(&self) -> Result<T, Problem> {
         if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { self.body() }
     }
 
@@ -147,7 +149,8 @@ impl FromRequest<ApiState> for StepCommand {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let (request, head) = RequestHead::read(request, state).await?;
         let body = body::read_to_end(request, state).await?;
-        let note: Note = if body.trim_ascii().is_empty() { Note::default() } else { json::parse(json::text(&body)?)? };
+        let note: Note =
+            if body.trim_ascii().is_empty() { Note::default() } else { json::parse_body(json::text(&body)?)? };
         let JsonCommand { context, if_match, .. } = head.json_command(&[], body)?;
         Ok(Self { context: noted(context, note.reason, note.note_url), if_match })
     }
@@ -155,7 +158,7 @@ impl FromRequest<ApiState> for StepCommand {
 
 /// Why a step is taken.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"reason": "Stock is gone until 12 December", "note_url": "https://tracker.example/T-17"}))]
 pub(crate) struct Note {
     /// Why: 1 to 500 characters, shown by the campaign's activity.
@@ -167,6 +170,8 @@ pub(crate) struct Note {
     #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
     note_url: Option<NoteUrl>,
 }
+
+json_objects!(read: Note);
 
 /// The context of a command with what its body notes beside it.
 pub(crate) fn noted(context: CommandContext, reason: Option<Reason>, url: Option<NoteUrl>) -> CommandContext {

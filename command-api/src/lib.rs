@@ -7,6 +7,7 @@
 mod command;
 mod idempotency;
 mod json_item;
+mod moment;
 mod openapi;
 mod precondition;
 mod problems;

@@ -28,7 +28,6 @@
 pub mod access; // what a caller may read
 mod error; // why a query has no result
 pub mod fields; // validation of requests
-mod json_object; // JSON objects that are read from objects alone
 mod paging; // pages, and the cursors where they end
 mod status; // the log position of a read, and how fresh its rows are
 mod version; // what a result depends on

@@ -33,7 +33,7 @@ impl ReadContext {
     async fn json(&self, query: &Query, params: &impl Params) -> Result<Response, ApiError> {
         let consistency = self.consistency(&params.consistency())?;
         let model = &self.state.model;
-        let request = ReadRequest { access: self.access(), query, consistency, client_has: &|id| self.holds(id) };
+        let request = ReadRequest { access: self.access(), query, consistency, client_has: &|id| self.has_result(id) };
         let answer = model.read(request).await?;
         let (tag, last_modified) = (ETag::of(answer.id()), answer.id().last_modified());
         let caching = self.caching(consistency);

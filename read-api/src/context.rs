@@ -62,10 +62,11 @@ impl ReadContext {
     }
 
     /// Whether the caller has this result already, so that it is not sent again.
-    pub(crate) fn holds(&self, id: &ResultId) -> bool {
+    pub(crate) fn has_result(&self, id: &ResultId) -> bool {
         self.is_conditional && self.headers.contains_key(IF_NONE_MATCH) && self.has_etag(&ETag::of(id))
     }
 
+    /// Whether the caller has the answer with this tag already.
     pub(crate) fn has_etag(&self, tag: &ETag) -> bool {
         self.is_conditional && tag.is_held_by(&self.headers)
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use axum::extract::State;
 use commands::{CommandContext, CommandError, Completed};
 use domain::bucket::{FiscalCalendar, MONTHS, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name};
+use domain::json_objects;
 use domain::money::MoneyLimit;
 use domain::note::{NoteUrl, Reason};
 use http::StatusCode;
@@ -20,7 +21,7 @@ use crate::state::ApiState;
 
 /// The calendar of a workspace: how its reports divide days, unless a query says otherwise.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"week_start": "sunday", "year_start": "february", "retail_weeks": "4-5-4"}))]
 pub(crate) struct SetCalendar {
     /// The day on which weeks begin: `monday` to `sunday`.
@@ -44,6 +45,8 @@ pub(crate) struct SetCalendar {
     note_url: Option<NoteUrl>,
 }
 
+json_objects!(read: SetCalendar);
+
 impl SetCalendar {
     fn calendar(&self) -> Result<FiscalCalendar, CommandError> {
         let invalid = |field, detail: String| CommandError::Invalid { field, detail };
@@ -64,7 +67,7 @@ fn one_of(names: &[&str]) -> String {
 
 /// The most that one amount of money of a workspace may be.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"money_limit": "250000", "reason": "Nothing of ours costs more."}))]
 pub(crate) struct SetMoneyLimit {
     /// The limit in units of whatever currency an amount is in: 1,000 to 1,000,000,000,000. `null` removes it.
@@ -81,6 +84,8 @@ pub(crate) struct SetMoneyLimit {
     #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
     note_url: Option<NoteUrl>,
 }
+
+json_objects!(read: SetMoneyLimit);
 
 impl SetMoneyLimit {
     fn limit(&self) -> Result<Option<MoneyLimit>, CommandError> {

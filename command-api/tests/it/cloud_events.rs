@@ -95,7 +95,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "no campaign goes by \"summer\"",
+          "detail": "no campaign has the external id \"summer\" for the source \"shop\", or for any source",
           "field": "subject",
           "id": "o-3",
           "index": 2,
@@ -127,7 +127,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "invalid type: integer `7`, expected a string",
+          "detail": "must be a string, not 7",
           "field": "id",
           "index": 6,
           "reason": "malformed",

@@ -115,6 +115,8 @@ async fn invalid_corrections_are_rejected_one_by_one(pool: PgPool) {
         correction("r-9", "order-1", &json!({"adjusts": {"id": "order-1", "day": "2026-10-01"}})),
         correction("r-9a", "order-1", &json!({"adjusts": {"id": "order-1", "day": "-262143-01-01"}})),
         correction("r-9b", "order-1", &json!({"adjusts": {"id": "order-1", "day": "+262142-12-31"}})),
+        correction("r-9c", "order-1", &json!({"adjusts": {"id": "order-1", "day": "0000-01-01"}})),
+        correction("r-9d", "order-1", &json!({"adjusts": {"id": "order-1", "day": "9999-12-31"}})),
         correction(
             "r-10",
             "order-2",
@@ -134,11 +136,13 @@ async fn invalid_corrections_are_rejected_one_by_one(pool: PgPool) {
             "6 rejected currency_mismatch",
             "7 rejected in_future",
             "8 rejected too_old",
-            "9 rejected too_old",
-            "10 rejected unknown_observation",
+            "9 rejected bad_adjusts",
+            "10 rejected bad_adjusts",
+            "11 rejected too_old",
+            "12 rejected unknown_observation",
         ]
     );
-    assert_eq!(reply.counts(), [1, 0, 0, 11]);
+    assert_eq!(reply.counts(), [1, 0, 0, 13]);
     assert_eq!(api.last_payload().await["observations"][0][3], json!(1_794_992_400_000_i64));
 }
 

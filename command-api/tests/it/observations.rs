@@ -51,7 +51,7 @@ async fn batch_is_one_event(pool: PgPool) {
       "rejected": 2,
       "results": [
         {
-          "detail": "no campaign goes by \"summer\"",
+          "detail": "no campaign has the external id \"summer\" for the source \"shop\", or for any source",
           "field": "external_campaign_id",
           "id": "o-4",
           "index": 3,
@@ -59,7 +59,7 @@ async fn batch_is_one_event(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "invalid type: integer `5`, expected a string",
+          "detail": "must be a string, not 5",
           "field": "id",
           "index": 4,
           "reason": "malformed",
@@ -108,7 +108,8 @@ async fn repetition_is_a_duplicate_and_other_content_a_conflict(pool: PgPool) {
       "rejected": 1,
       "results": [
         {
-          "detail": "missing field `id`",
+          "detail": "is missing",
+          "field": "id",
           "index": 0,
           "reason": "malformed",
           "status": "rejected"

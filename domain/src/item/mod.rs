@@ -12,6 +12,7 @@ use crate::decimal::format_millionths;
 use crate::ids::CampaignId;
 use crate::measure::{Measure, MeasureError, Unit};
 use crate::money::{Currency, MoneyLimit};
+use crate::rfc3339;
 
 pub use error::{ItemError, ItemErrorCode, RejectedItem, truncate};
 
@@ -94,9 +95,9 @@ pub fn check_money_limit(limit: MoneyLimit, micros: i64, field: &str) -> Result<
 
 /// Parses an RFC 3339 instant. Events keep milliseconds, so it is truncated here, for ids and values alike.
 pub fn parse_instant(field: &str, text: &str) -> Result<DateTime<Utc>, ItemError> {
-    DateTime::parse_from_rfc3339(text).map(|instant| truncate_to_millis(instant.to_utc())).map_err(|_| {
-        ItemError::at(ItemErrorCode::BadTime, field, "is not an RFC 3339 instant such as 2026-11-21T22:00:00Z")
-    })
+    rfc3339::parse_instant(text)
+        .map(truncate_to_millis)
+        .map_err(|error| ItemError::at(ItemErrorCode::BadTime, field, error.to_string()))
 }
 
 /// Cuts an instant to the millisecond.

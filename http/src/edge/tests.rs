@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::*;
@@ -25,7 +26,7 @@ use crate::trace::TraceContext;
 use platform::clock::SystemClock;
 use platform::telemetry::metrics_handle;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Thing {
     name: String,

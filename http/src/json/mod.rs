@@ -1,6 +1,8 @@
 //! JSON request bodies. A text that is not JSON is malformed (400). JSON that does not fit the route is invalid (422),
 //! and the problem names the field. PostgreSQL's text cannot hold the character NUL, so it is rejected here.
 
+mod faults; // every fault of a body
+
 use std::fmt::Write as _;
 use std::ops::Deref;
 
@@ -9,6 +11,7 @@ use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::problem::{FieldError, Problem, kinds};
 use super::{body, words};
@@ -51,12 +54,12 @@ impl From<JsonError> for Problem {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let body = read(request, state).await?;
-        Ok(Self(parse(text(&body)?)?))
+        Ok(Self(parse_body(text(&body)?)?))
     }
 }
 
@@ -78,6 +81,16 @@ pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
         return Err(JsonError::Invalid(FieldError { field, detail }));
     }
     deserialize(text)
+}
+
+/// Parses a body with every check of `ApiJson`. The problem names every member with a fault, as far as they are found.
+pub fn parse_body<T: DeserializeOwned + ToSchema>(text: &str) -> Result<T, Problem> {
+    parse(text).map_err(|error| match error {
+        JsonError::Invalid(first) => faults::all::<T>(text, first)
+            .into_iter()
+            .fold(Problem::new(kinds::INVALID_BODY), |problem, fault| problem.field(fault.field, fault.detail)),
+        malformed @ JsonError::Malformed { .. } => malformed.into(),
+    })
 }
 
 /// Parses the envelope of a batch. Its items stay `serde_json::value::RawValue` and go through `parse` one by one, so

@@ -100,3 +100,49 @@ fn ignores_a_byte_order_mark() {
     let elsewhere = Bytes::from("{\"a\": \u{feff}1}");
     assert!(matches!(parse::<Value>(text(&elsewhere).unwrap()), Err(JsonError::Malformed { .. })));
 }
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "a", "size": {"width": 1, "height": 2}, "tags": ["x"]}))]
+#[expect(dead_code, reason = "is only read")]
+struct Crate {
+    name: String,
+    size: Size,
+    #[serde(default)]
+    tags: Vec<String>,
+    lid: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "is only read")]
+struct Size {
+    width: u32,
+    height: u32,
+}
+
+#[track_caller]
+fn faults(text: &str) -> Vec<String> {
+    let problem = parse_body::<Crate>(text).unwrap_err();
+    assert_eq!(problem.code(), "invalid-body");
+    problem.errors().iter().map(|error| format!("{} {}", error.field, error.detail)).collect()
+}
+
+#[test]
+fn names_every_fault_of_a_body() {
+    assert_eq!(faults("{}"), ["name is missing", "size is missing"]);
+    assert_eq!(
+        faults(r#"{"name": 7, "colour": "red", "lid": "open", "size": {"width": -1, "depth": 1}}"#),
+        [
+            "name must be a string, not 7",
+            "colour is not known; known are name, size, tags, lid",
+            "lid must be true or false, not \"open\"",
+            "size.depth is not known; known are width or height",
+            "size.width must be a whole number, not -1",
+            "size.height is missing",
+        ]
+    );
+    assert_eq!(faults(r#"{"name": "a", "name": "b", "tags": "x", "size": []}"#).len(), 3);
+    assert_eq!(faults("[]"), [" must be an object, not a list"]);
+    assert_eq!(faults("7").len(), 1);
+}

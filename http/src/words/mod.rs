@@ -54,7 +54,7 @@ fn rewrite_message(message: &str) -> (Option<&str>, String) {
     if message.starts_with("invalid length ") && message.contains(", expected struct ") {
         return (None, "must be an object, not a list".to_owned());
     }
-    (None, number(message).or_else(|| moment(message)).unwrap_or(message).to_owned())
+    (None, number(message).or_else(|| id(message)).unwrap_or(message).to_owned())
 }
 
 /// Names as serde lists them: "expected `a`", "expected `a` or `b`", "expected one of `a`, `b`, `c`".
@@ -108,18 +108,9 @@ fn number(message: &str) -> Option<&'static str> {
     }
 }
 
-/// chrono's message for a text that is no date or instant. It is the same for both.
-fn moment(message: &str) -> Option<&'static str> {
-    let of_chrono = [
-        "premature end of input",
-        "trailing input",
-        "input contains invalid characters",
-        "input is out of range",
-        "no possible date and time matching input",
-    ];
-    of_chrono.contains(&message).then_some(
-        "is not written as RFC 3339 does: an instant is 2026-11-21T22:00:00Z; a date, where one is taken, 2026-11-21",
-    )
+/// uuid's message for a text that is no id.
+fn id(message: &str) -> Option<&'static str> {
+    message.starts_with("UUID parsing failed").then_some("is not a UUID")
 }
 
 /// Shortens a text of any length.

@@ -73,11 +73,17 @@ impl Operation {
 
     /// Sends its example, and gives status and body of the answer.
     async fn ask(&self, url: &str, address: &str, accept: &str, caller: &Caller) -> (String, String) {
+        let body = self.body().map(|(_, body)| body).unwrap_or_default();
+        self.send(url, address, accept, caller, &body).await
+    }
+
+    /// Sends a body, if it takes one, and gives status and body of the answer.
+    async fn send(&self, url: &str, address: &str, accept: &str, caller: &Caller, body: &Value) -> (String, String) {
         let method = self.method.to_uppercase().parse().unwrap();
         let request = reqwest::Client::new().request(method, format!("{url}{address}"));
         let request = request.bearer_auth(caller.key()).header(ACCEPT, accept);
         let request = match self.body() {
-            Some((media_type, body)) => request.header(CONTENT_TYPE, media_type).body(body.to_string()),
+            Some((media_type, _)) => request.header(CONTENT_TYPE, media_type).body(body.to_string()),
             None => request,
         };
         let answer = request.send().await.unwrap();
@@ -170,6 +176,82 @@ async fn examples_of_commands_are_carried_out(pool: PgPool) {
 
 fn campaign_of(answer: &Value) -> String {
     answer["campaign_id"].as_str().unwrap().to_owned()
+}
+
+/// What parsers and programs say, and no caller understands.
+const PARSER_WORDS: [&str; 14] = [
+    ", expected ",
+    "invalid type",
+    "invalid value",
+    "struct ",
+    "enum ",
+    "variant",
+    "untagged",
+    "sequence",
+    "visitor",
+    "i64",
+    "u64",
+    "serde",
+    "premature",
+    "trailing",
+];
+
+/// The paths of all values in a body, as JSON pointers.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, member)| (name.replace('/', "~1"), member)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, value) in inner {
+        pointers(value, &format!("{at}/{name}"), found);
+    }
+}
+
+/// The example with one value replaced.
+fn with(body: &Value, pointer: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    *body.pointer_mut(pointer).unwrap() = value;
+    body
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn wrong_values_are_told_in_words_of_the_api(pool: PgPool) {
+    let system = TestSystem::start(&pool, NOW).await;
+    let caller = system.workspace("acme").await;
+    caller.push_source("shop_tracker").await;
+    caller.pull_source("google_ads").await;
+    let campaign = caller.campaign("Winter").await;
+    for (id, operation) in operations(&command_api::description()) {
+        let Some((_, example)) = operation.body() else { continue };
+        let source = if id.contains("observation") || id.contains("cloud") { "shop_tracker" } else { "google_ads" };
+        let address = operation.address(&campaign, source);
+        let mut places = Vec::new();
+        pointers(&example, "", &mut places);
+        for place in &places {
+            let value = example.pointer(place).unwrap();
+            let list = value.as_object().map(|members| members.values().cloned().collect::<Value>());
+            let others = [Value::Null, json!(-7), json!("?"), json!(true), json!([7]), json!({ "?": 1 })];
+            for other in list.clone().into_iter().chain(others) {
+                let is_list = list.as_ref() == Some(&other);
+                let body = with(&example, place, other);
+                let (status, answer) = operation.send(&system.command_url(), &address, JSON, &caller, &body).await;
+                let said = format!("{id} {body}: {status} {answer}");
+                assert!(!status.starts_with('5'), "{said}");
+                let told: Vec<&str> = answer.lines().filter(|line| line.contains("detail")).collect();
+                for words in PARSER_WORDS {
+                    assert!(told.iter().all(|line| !line.contains(words)), "{words} in {said}");
+                }
+                if is_list {
+                    let is_refused = status == "422" || answer.contains("\"rejected\":1");
+                    let says_what_is_taken = answer.contains("object") || answer.contains(r#"{\"amount\""#);
+                    assert!(is_refused && says_what_is_taken, "{said}");
+                }
+            }
+        }
+    }
+    system.stop().await;
 }
 
 /// What the workspace's examples call "the campaign" is another one here.

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId, InitialState};
 use domain::channel::Channel;
 use domain::ids::CampaignId;
+use domain::json_objects;
 use domain::money::{Currency, Money};
 use domain::note::{NoteUrl, Reason};
 use domain::zone::Zone;
@@ -11,11 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::moment;
 use crate::raw_number::{Decimal, Millionths, UniqueKeys};
 
 /// A campaign to create.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({
     "name": "Winter sale",
     "channels": ["paid_search", "email"],
@@ -40,9 +42,10 @@ pub(crate) struct CreateCampaign {
     #[schema(value_type = String)]
     time_zone: Zone,
     /// Its first day.
+    #[serde(deserialize_with = "moment::date")]
     starts_on: NaiveDate,
     /// Its last day. No last day if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::date_or_null")]
     ends_on: Option<NaiveDate>,
     /// What it may spend. No limit if left out.
     #[serde(default)]
@@ -69,9 +72,11 @@ pub(crate) struct CreateCampaign {
     pub(super) note_url: Option<NoteUrl>,
 }
 
+json_objects!(read: CreateCampaign);
+
 /// The changes to a campaign.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"name": "Winter sale, extended", "ends_on": "2027-01-15"}))]
 #[expect(clippy::option_option, reason = "left out leaves a part as it is, null takes it away")]
 pub(crate) struct EditCampaign {
@@ -92,11 +97,11 @@ pub(crate) struct EditCampaign {
     #[schema(value_type = Option<String>, nullable = false)]
     time_zone: Option<Zone>,
     /// Fixed once that day has begun.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_date")]
     #[schema(nullable = false)]
     starts_on: Option<NaiveDate>,
     /// `null` removes it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_date_or_null")]
     #[schema(value_type = Option<NaiveDate>)]
     ends_on: Option<Option<NaiveDate>>,
     /// All of them. `null` removes all.
@@ -117,9 +122,11 @@ pub(crate) struct EditCampaign {
     pub(super) note_url: Option<NoteUrl>,
 }
 
+json_objects!(read: EditCampaign);
+
 /// A campaign's budget.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"budget": {"amount": "30000.00", "currency": "EUR", "per": "total"}}))]
 pub(crate) struct SetBudget {
     /// What it may spend. `null` removes the limit. Required, so that an empty body removes nothing.
@@ -136,9 +143,11 @@ pub(crate) struct SetBudget {
     pub(super) note_url: Option<NoteUrl>,
 }
 
+json_objects!(read: SetBudget);
+
 /// What a campaign may spend, and in which period.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = Budget, example = json!({"amount": "800.00", "currency": "EUR", "per": "day"}))]
 pub(crate) struct BudgetInput {
     /// The amount.
@@ -153,13 +162,15 @@ pub(crate) struct BudgetInput {
     per: BudgetPeriod,
 }
 
+json_objects!(read: BudgetInput);
+
 fn in_all() -> BudgetPeriod {
     BudgetPeriod::Total
 }
 
 /// The id of a campaign in another system.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = ExternalId)]
 pub(crate) struct ExternalIdInput {
     /// The source that uses it. Any source if left out.
@@ -168,6 +179,8 @@ pub(crate) struct ExternalIdInput {
     /// The id, as that system writes it.
     id: String,
 }
+
+json_objects!(read: ExternalIdInput);
 
 /// The campaign after a command.
 #[derive(Debug, Serialize, ToSchema)]
@@ -240,4 +253,13 @@ fn external_ids(sent: Vec<ExternalIdInput>) -> Vec<ExternalId> {
 /// Reads a member that is present, so that `null` is a value of its type and never means "left out".
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+fn present_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
+    moment::date(deserializer).map(Some)
+}
+
+#[expect(clippy::option_option, reason = "left out leaves a part as it is, null takes it away")]
+fn present_date_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NaiveDate>>, D::Error> {
+    moment::date_or_null(deserializer).map(Some)
 }

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use commands::ingest::{ObservationItem, check_batch_size, observation_id};
 use commands::rejections::{ItemForm, SentItems};
+use domain::json_objects;
 use http::StatusCode;
 use http_edge::query::ApiQuery;
 use serde::Deserialize;
@@ -30,6 +31,7 @@ use self::format::InputFormat;
 use self::schema::{CloudEvent, ObservationSent, RecordObservations, StreamLine};
 use super::batch::{BatchResponse, ResultsFilter};
 use crate::command::{JsonCommand, UnreadCommand};
+use crate::moment;
 use crate::problems::RouteError;
 use crate::problems::kinds::ObservationProblems;
 use crate::raw_number::Rounding;
@@ -58,7 +60,7 @@ pub(crate) struct ObservationsQuery {
     #[param(minimum = 1)]
     chunk: Option<u64>,
     /// The edge of the backfill, which its first chunk fixes. If left out: the start of the source's window.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     before: Option<DateTime<Utc>>,
 }
 
@@ -82,7 +84,7 @@ pub(crate) struct LinesQuery {
     #[param(minimum = 1)]
     chunk: Option<u64>,
     /// The edge of the backfill, which its first chunk fixes. If left out: the start of the source's window.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     before: Option<DateTime<Utc>>,
 }
 
@@ -114,13 +116,15 @@ impl From<CloudEventsQuery> for ObservationsQuery {
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct SentObservations<'a> {
     #[serde(borrow)]
     source: Cow<'a, str>,
     #[serde(borrow)]
     observations: Vec<&'a RawValue>,
 }
+
+json_objects!(read: SentObservations<'a>);
 
 /// Record observations
 ///

@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use commands::{CommandContext, CommandError, Completed};
 use domain::channel::Channel;
 use domain::ids::SourceId;
+use domain::json_objects;
 use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
 use domain::source::{SourceChange, SourceCommand, SourceRole, UnknownCampaigns};
@@ -20,6 +21,7 @@ use super::{
     measures,
 };
 use crate::command::{JsonCommand, noted};
+use crate::moment;
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceCommandProblems;
 use crate::raw_number::UniqueKeys;
@@ -28,7 +30,7 @@ use crate::state::ApiState;
 
 /// Settings of a source that change for buckets from a date on. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"horizons": {"conversions": "30d"}, "from": "2026-11-01"}))]
 pub(crate) struct ChangeSource {
     /// The channel that it reports on.
@@ -82,7 +84,7 @@ pub(crate) struct ChangeSource {
     currency: Option<Currency>,
     /// The first date of which the settings hold, in the time zone that holds then; today, if left out. A date alone
     /// begins a series of a pull source.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::date_or_null")]
     from: Option<NaiveDate>,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
@@ -103,6 +105,8 @@ pub(crate) struct ChangeSource {
     #[schema(ignore)]
     id_scope: Option<Value>,
 }
+
+json_objects!(read: ChangeSource);
 
 impl ChangeSource {
     fn into_change(self, before: &domain::source::Horizons) -> Result<SourceChange, CommandError> {
@@ -131,11 +135,11 @@ impl ChangeSource {
 
 /// When a source ends.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"at": "2026-11-30T23:00:00Z"}))]
 pub(crate) struct EndSource {
     /// The first instant of which nothing is expected; now, if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     at: Option<DateTime<Utc>>,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
@@ -147,13 +151,15 @@ pub(crate) struct EndSource {
     note_url: Option<NoteUrl>,
 }
 
+json_objects!(read: EndSource);
+
 /// When a source resumes.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"from": "2026-12-01"}))]
 pub(crate) struct ResumeSource {
     /// The first date of which something is expected again, in the source's time zone; today, if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::date_or_null")]
     from: Option<NaiveDate>,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
@@ -164,6 +170,8 @@ pub(crate) struct ResumeSource {
     #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
     note_url: Option<NoteUrl>,
 }
+
+json_objects!(read: ResumeSource);
 
 /// Change a source from a date on
 ///

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use commands::CommandError;
 use domain::breakdown::SourceDimension;
 use domain::channel::Channel;
+use domain::json_objects;
 use domain::measure::Measure;
 use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use super::dimension::dimension;
 use crate::command::{JsonCommand, noted};
+use crate::moment;
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceProblems;
 use crate::raw_number::UniqueKeys;
@@ -37,7 +39,7 @@ pub(crate) use show::{__path_list, __path_show, list, show};
 
 /// The definition of a source.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({
     "name": "google_ads",
     "channel": "paid_search",
@@ -98,7 +100,7 @@ pub(crate) struct RegisterSource {
     #[serde(default)]
     quiet_after_s: Option<i64>,
     /// The first date of which anything is expected, in its time zone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::date_or_null")]
     expected_from: Option<NaiveDate>,
     /// How many seconds after it happened it may send an observation, 7 to 90 days. If left out: its longest horizon,
     /// within these.
@@ -128,6 +130,8 @@ pub(crate) struct RegisterSource {
     #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
     note_url: Option<NoteUrl>,
 }
+
+json_objects!(read: RegisterSource);
 
 /// Horizons: of `delivery` (impressions, clicks, spend, video views, sends), of `conversions` (every other measure),
 /// and of single measures by their names. Each is a length (`"30d"`, `"12h"`, or seconds) or a rule

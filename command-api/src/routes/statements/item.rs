@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate};
 use commands::ingest::StatementItem;
 use domain::bucket::Bucket;
 use domain::item::{Amount, ItemError, ItemErrorCode, RejectedItem, parse_instant, truncate};
+use domain::json_objects;
 use domain::measure::Measure;
+use domain::rfc3339::{self, parse_date};
 use domain::statement::{StatementInput, measure_field};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,7 +18,7 @@ use crate::routes::campaign_ref;
 
 /// A statement as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct SentStatement<'a> {
     #[serde(borrow, default)]
     campaign_id: Option<StrictStr<'a>>,
@@ -32,6 +33,8 @@ struct SentStatement<'a> {
     #[serde(borrow, default)]
     stated_at: Option<StrictStr<'a>>,
 }
+
+json_objects!(read: SentStatement<'a>);
 
 /// Reads one item. Adds its rounded values to `rounding`.
 pub(in crate::routes) fn read(raw: &RawValue, rounding: &mut Rounding) -> StatementItem {
@@ -68,11 +71,10 @@ fn amount(name: &str, raw: &RawValue, rounding: &mut Rounding) -> Result<(Measur
 
 /// Reads a day or the first instant of a shorter bucket.
 pub(super) fn bucket(text: &str) -> Result<Bucket, ItemError> {
-    match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
-        // chrono also parses `2019-1-1`, but a key must have one spelling.
-        (Ok(date), _) if date.to_string() == text => Ok(Bucket::Day(date)),
-        (_, Ok(instant)) => Ok(Bucket::Starts(instant.to_utc())),
-        (Ok(_) | Err(_), Err(_)) => {
+    match (parse_date(text), rfc3339::parse_instant(text)) {
+        (Ok(date), _) => Ok(Bucket::Day(date)),
+        (Err(_), Ok(instant)) => Ok(Bucket::Starts(instant)),
+        (Err(_), Err(_)) => {
             let detail = "is neither a date such as 2026-11-21 nor an RFC 3339 instant";
             Err(ItemError::at(ItemErrorCode::BadBucket, "bucket", detail))
         }

@@ -14,6 +14,7 @@ use commands::ingest::{StatementItem, check_batch_size};
 use commands::rejections::{ItemForm, SentItems};
 use domain::breakdown::Breakdown;
 use domain::bucket::Grain;
+use domain::json_objects;
 use domain::statement::BucketSpec;
 use domain::zone::Zone;
 use http::StatusCode;
@@ -34,7 +35,7 @@ use crate::state::ApiState;
 
 /// A batch as it is sent. Its items stay raw text until each is read by itself.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct SentStatements<'a> {
     #[serde(borrow)]
     source: Cow<'a, str>,
@@ -47,6 +48,8 @@ struct SentStatements<'a> {
     #[serde(borrow, default)]
     replace: Option<SentReplace<'a>>,
 }
+
+json_objects!(read: SentStatements<'a>);
 
 /// A batch of statements of one pull source.
 #[derive(ToSchema)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use commands::CommandError;
 use domain::ids::CampaignId;
+use domain::json_objects;
 use domain::measure::Measure;
 use domain::statement::Replacement;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use super::item;
 
 /// The part as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct SentReplace<'a> {
     #[serde(borrow)]
     from: Cow<'a, str>,
@@ -26,6 +27,8 @@ pub(super) struct SentReplace<'a> {
     #[serde(borrow, default)]
     measures: Option<Vec<Cow<'a, str>>>,
 }
+
+json_objects!(read: SentReplace<'a>);
 
 /// The part of the source's statements that a batch makes whole: what was stated there before, and the batch does not
 /// name, is taken back. At most 20,000 values are: replace larger ranges day by day, or some campaigns at a time.

@@ -86,5 +86,5 @@ fn rejects_invalid_statements() {
     );
     assert_eq!(of(r#"{"clicks": 1}"#, r#", "note": 1"#).map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
     assert_eq!(rejected_by(DAYS, "7").map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
-    assert_eq!(rejected_by(DAYS, "{}"), Some((ItemErrorCode::Malformed, None)));
+    assert_eq!(rejected_by(DAYS, "{}"), Some((ItemErrorCode::Malformed, field("bucket"))));
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use commands::CommandError;
 use domain::bucket::Grain;
+use domain::json_objects;
 use domain::sync::{CompletedRun, Coverage, FinalThrough, SyncReport};
 use http::StatusCode;
 use http_edge::path::ApiPath;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::command::JsonCommand;
+use crate::moment;
 use crate::problems::RouteError;
 use crate::problems::kinds::SyncProblems;
 use crate::response::CommandResponse;
@@ -32,14 +34,14 @@ pub(crate) enum SyncStatus {
 
 /// What a source reports of a run.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"status": "completed", "complete_through": "2026-11-21T22:00:00Z", "grain": "hour"}))]
 pub(crate) struct ReportSync {
     /// The status of the run.
     status: SyncStatus,
     /// With `completed`: everything before this instant is there. It never moves back. With `reopened`: everything
     /// before this instant is still there, and nothing after it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     complete_through: Option<DateTime<Utc>>,
     /// With `completed`: the steps in which completeness moves, `15m` (if left out), `hour` or `day`.
     #[serde(default)]
@@ -57,16 +59,22 @@ pub(crate) struct ReportSync {
     reason: Option<String>,
 }
 
+json_objects!(read: ReportSync);
+
 /// A range that a run read again.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = Coverage, example = json!({"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}))]
 pub(crate) struct CoverageBody {
     /// Its first instant.
+    #[serde(deserialize_with = "moment::instant")]
     from: DateTime<Utc>,
     /// The first instant after it.
+    #[serde(deserialize_with = "moment::instant")]
     to: DateTime<Utc>,
 }
+
+json_objects!(read: CoverageBody);
 
 /// Up to where a source calls its numbers final.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -74,22 +82,24 @@ pub(crate) struct CoverageBody {
 #[schema(as = FinalThrough)]
 pub(crate) enum FinalThroughBody {
     /// Of every measure.
-    All(DateTime<Utc>),
+    All(#[serde(deserialize_with = "moment::instant")] DateTime<Utc>),
     /// By group.
     ByGroup(FinalThroughGroups),
 }
 
 /// Up to where a source calls its numbers final, by group.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(crate) struct FinalThroughGroups {
     /// Impressions, clicks, spend, video views and sends.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     delivery: Option<DateTime<Utc>>,
     /// Every other measure.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment::instant_or_null")]
     conversions: Option<DateTime<Utc>>,
 }
+
+json_objects!(read: FinalThroughGroups);
 
 /// A sync that is recorded.
 #[derive(Debug, Serialize, ToSchema)]

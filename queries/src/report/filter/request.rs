@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{Condition, Filter};
 use crate::fields::{FieldErrors, MAX_LIST};
-use crate::json_objects;
+use domain::json_objects;
 
 /// How deeply conditions may be nested.
 const MAX_DEPTH: usize = 6;
@@ -81,7 +81,7 @@ pub struct FilterRequest {
     pub not: Option<Box<FilterRequest>>,
 }
 
-json_objects!(FilterRequest);
+json_objects!(read and written: FilterRequest);
 
 impl FilterRequest {
     fn values(&self, dimension: Dimension) -> &Vec<Option<String>> {

@@ -20,8 +20,8 @@ use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, ReportQuery};
 use crate::fields::{FieldError, FieldErrors};
-use crate::json_objects;
 use crate::paging::Paging;
+use domain::json_objects;
 
 /// The default length of the range in days, today included.
 const DEFAULT_DAYS: u64 = 30;
@@ -170,7 +170,7 @@ pub struct RangeRequest {
     date_to: String,
 }
 
-json_objects!(ReportRequest, RangeRequest);
+json_objects!(read and written: ReportRequest, RangeRequest);
 
 impl<'de> Deserialize<'de> for CompareRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use domain::json_objects;
 use http_edge::json::{self, JsonError};
 use queries::ReadError;
 use queries::fields::FieldErrors;
-use queries::json_objects;
 use queries::report::request::ReportRequest;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -35,7 +35,7 @@ pub(crate) struct DashboardRequest {
     pub(super) reports: Reports,
 }
 
-json_objects!(DashboardRequest);
+json_objects!(read and written: DashboardRequest);
 
 /// The reports by name, each as it was sent.
 #[derive(Debug, Clone, Serialize)]

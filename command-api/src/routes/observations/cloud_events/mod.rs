@@ -12,6 +12,7 @@ use commands::CommandError;
 use commands::ingest::{ObservationItem, check_batch_size, observation_id};
 use commands::rejections::{ItemForm, SentItems};
 use domain::item::{ItemError, ItemErrorCode, RejectedItem, truncate};
+use domain::json_objects;
 use domain::observation::ObservationInput;
 use http::StatusCode;
 use http_edge::problem::Problem;
@@ -32,6 +33,7 @@ use crate::state::ApiState;
 
 /// The relevant context attributes, and the data. `null` counts as absent.
 #[derive(Debug, Deserialize)]
+#[serde(remote = "Self")]
 struct Event<'a> {
     #[serde(borrow, default)]
     specversion: Option<StrictStr<'a>>,
@@ -53,9 +55,11 @@ struct Event<'a> {
     data_base64: Option<IgnoredAny>,
 }
 
+json_objects!(read: Event<'a>);
+
 /// The data of an event: the members of an observation that the context lacks.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct Data<'a> {
     #[serde(borrow, default)]
     campaign_id: Option<StrictStr<'a>>,
@@ -74,6 +78,8 @@ struct Data<'a> {
     #[serde(borrow, default)]
     adjusts: Option<&'a RawValue>,
 }
+
+json_objects!(read: Data<'a>);
 
 /// An event as far as it is readable.
 pub(super) struct ReadEvent<'a> {
@@ -126,7 +132,7 @@ fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
     let Some((first, source)) = named.next() else {
         return Err(CommandError::Invalid {
             field: "source",
-            detail: "is needed in an event, or as ?source=".to_owned(),
+            detail: "is needed in an event, which is an object, or as ?source=".to_owned(),
         }
         .into());
     };

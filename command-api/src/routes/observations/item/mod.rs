@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use commands::ingest::ObservationItem;
 use domain::item::{Amount, ItemError, ItemErrorCode, RejectedItem, parse_instant, truncate};
+use domain::json_objects;
 use domain::observation::{
     CorrectionTarget, Delivered, ObservationBody, ObservationInput, ObservationType, StatedOriginal, bad_adjusts,
     bad_count, bad_message, count_measure, value_measure,
@@ -14,12 +15,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json_item::malformed;
+use crate::moment;
 use crate::raw_number::{RawAmount, Rounding, StrictStr, UniqueKeyMap};
 use crate::routes::campaign_ref;
 
 /// An observation as it is sent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct SentObservation<'a> {
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -44,6 +46,8 @@ pub(super) struct SentObservation<'a> {
     #[serde(borrow, default)]
     pub(super) adjusts: Option<&'a RawValue>,
 }
+
+json_objects!(read: SentObservation<'a>);
 
 /// Reads one item and adds its rounded values to `rounding`. The error of an unreadable item includes its id, if it has
 /// one.
@@ -112,7 +116,7 @@ fn adjusts(
     #[serde(deny_unknown_fields)]
     struct Named<'a> {
         id: String,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "moment::date_or_null")]
         day: Option<NaiveDate>,
         #[serde(borrow, default)]
         occurred_at: Option<Cow<'a, str>>,

@@ -1,4 +1,4 @@
-//! What last touched the campaigns that a query depends on: one input of a result's version.
+//! What last touched the campaigns and the numbers that a query depends on: one input of a result's version.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -16,6 +16,11 @@ pub(crate) enum Scope {
     Campaigns(Vec<Uuid>),
     /// All campaigns.
     Workspace,
+    /// The numbers of all campaigns, where nothing of the campaigns themselves is shown.
+    Numbers {
+        /// Whether it matters which sources feed which campaigns.
+        by_feed: bool,
+    },
 }
 
 /// The names of the marks of the numbers in some ranges.
@@ -62,6 +67,7 @@ impl Scope {
         match self {
             Self::Workspace => last_change_of_workspace(snapshot, &marks.of_workspace).await,
             Self::Campaigns(campaigns) => last_change_of_campaigns(snapshot, marks, campaigns).await,
+            Self::Numbers { by_feed } => last_change_of_numbers(snapshot, &marks.of_workspace, *by_feed).await,
         }
     }
 }
@@ -100,6 +106,32 @@ async fn last_change_of_workspace(snapshot: &mut Snapshot, marks: &[String]) -> 
     .fetch_one(snapshot.db())
     .await?;
     Ok(last_change)
+}
+
+async fn last_change_of_numbers(
+    snapshot: &mut Snapshot,
+    marks: &[String],
+    by_feed: bool,
+) -> Result<LastChange, ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let position = sqlx::query_scalar!(
+        r#"SELECT greatest(
+               0,
+               -- LIMIT: each mark is looked up by itself, however many there are.
+               (SELECT max(m.position) FROM unnest($3::text[]) n (scope)
+                CROSS JOIN LATERAL (SELECT position FROM read.scope_marks
+                                    WHERE epoch = $1 AND workspace = $2 AND scope = n.scope LIMIT 1) m),
+               CASE WHEN $4 THEN (SELECT max(position) FROM read.campaign_sources
+                                  WHERE epoch = $1 AND workspace = $2) END
+           ) AS "position!""#,
+        epoch,
+        workspace,
+        marks,
+        by_feed,
+    )
+    .fetch_one(snapshot.db())
+    .await?;
+    Ok(LastChange { position, last_start: None, next_start: None })
 }
 
 async fn last_change_of_campaigns(

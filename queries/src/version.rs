@@ -2,21 +2,20 @@
 //! changed. A 304 rests on it: the ETag is model, epoch, version and the hash of the query
 //! ([`ResultId`](crate::ResultId)).
 //!
-//! A version is `<position>@<recorded at>.<boundary>.<revision>`. `recorded at` is when the event of that position was
-//! recorded, in microseconds. After a restore, other events may come to stand at the same positions: the instant tells
-//! them apart. `position` is the maximum of these:
+//! A version is `<position>@<recorded at>.<boundary>.<revision>.<sources>`. `recorded at` is when the event of that
+//! position was recorded, in microseconds. After a restore, other events may come to stand at the same positions: the
+//! instant tells them apart. `position` is the maximum of these:
 //!
 //! | input | what it covers | queries that use it |
 //! | --- | --- | --- |
 //! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month of the ranges | reports (a) |
 //! | `read.scope_marks`, `month:…`, `day:…`, `hour:…` | what was pushed in them, and totals of hours (c) | reports |
 //! | `read.scope_marks`, `date:<date>` | totals of days that state this date (c) | reports |
-//! | `read.campaigns`, the rows in scope | the campaigns and their own fields | all but activity and leaderboard |
-//! | `read.campaign_sources`, the rows in scope | when a source first fed a campaign | all but the leaderboard |
+//! | `read.campaigns`, the rows in scope | the campaigns and their own fields (d) | all but activity and leaderboard |
+//! | `read.campaign_sources`, the rows in scope | when a source first fed a campaign (e) | all but the leaderboard |
 //! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
-//! | `read.scope_marks`, `source:<id>` | definition, completeness and status of the watched sources | reports (b) |
-//! | `read.scope_marks`, `source:<id>:settings` | what settled sources are, and reopened | reports (d) |
-//! | `read.source_runs` | the first run that a settled source needed | reports (d) |
+//! | `read.scope_marks`, `source:<id>:settings` | what the watched sources are, and reopened | reports (b) |
+//! | `read.scope_marks`, `source:<id>` | their definition, completeness and status | campaigns filtered by source |
 //! | the last event of the parked parts | what the result lacks | reports, dashboards, pacing, leaderboard |
 //! | `read.checkpoints`, `calendar_position` | when the calendar was set | the workspace |
 //! | `read.workspaces`, `money_limit_position` | when the money limit was set | the workspace |
@@ -25,13 +24,15 @@
 //!
 //! (a) Those of at most 100 campaigns; also dashboards, pacing and corrections.
 //!
-//! (b) Also dashboards, pacing, and campaigns filtered by source.
+//! (b) Also dashboards and pacing.
 //!
 //! (c) Of the workspace, in UTC, whatever the campaigns: of a range, its whole months, its whole days, and the hours at
 //! its ends. Of at most 100 campaigns, (a) counts where that is less. Also dashboards.
 //!
-//! (d) A source is settled in a report if all of its numbers there are final, or none is shown. Neither another run nor
-//! the clock changes what the report says of it. Also dashboards.
+//! (d) In reports only where they group or filter by campaigns or their status.
+//!
+//! (e) In reports only as for (d), where the sides of a ratio are stated by two sources of a channel, and where a
+//! source has no part of a total yet.
 //!
 //! The calendar of a report, and the time zone, stand in its canonical query, and so in the hash.
 //!
@@ -45,13 +46,19 @@
 //! | the ends of buckets of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
 //! | midnight in the query's zone, if its range lies from today | reports, dashboards |
 //! | the end of the last closed bucket, with `compare_elapsed` | reports, dashboards |
-//! | the deadlines of the watched sources: the end of a restatement horizon, a late run (d) | reports, pacing |
+//! | the ends of the watched sources' horizons, and when they become late (f) | reports, dashboards, pacing |
 //! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |
 //! | when retention dropped rows of the range | reports, dashboards, pacing, corrections |
 //! | the last refresh | leaderboard |
 //!
+//! (f) Nothing of a source whose numbers of the ranges are all final.
+//!
 //! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every
 //! version, because rows then change without a new event.
+//!
+//! `sources` is a digest of what a report, a dashboard or pacing may say of the runs of its sources, cut to its ranges:
+//! the freshness that it shows, and which buckets each source vouches for. A position cannot stand for it. Most runs
+//! change nothing that is said of closed days, and which of many runs did follows from all of them together.
 //!
 //! A dashboard has the maximum of its reports. If one of them is refused as things are now, its version is the
 //! checkpoint and the current time.
@@ -64,19 +71,39 @@ use sqlx::PgExecutor;
 
 use crate::error::ReadError;
 
-/// A result's version: `<position>@<recorded at>.<boundary>`, and `.<revision>` once something was parked.
+/// A result's version: `<position>@<recorded at>.<boundary>`, `.<revision>` once something was parked, and
+/// `.<revision>.<sources>` where it says how far sources are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
     event: RecordedEvent,
     revision: i32,
     /// `None` if the clock has not changed anything yet.
     boundary: Option<DateTime<Utc>>,
+    /// `None` if it says nothing of runs of sources.
+    sources: Option<SourcesDigest>,
+}
+
+/// A digest of what a result says of its sources' runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourcesDigest(u64);
+
+impl SourcesDigest {
+    /// The digest that begins a hash.
+    pub(crate) fn of(hash: &[u8; 32]) -> Self {
+        Self(hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    }
+
+    /// The digest of two results that are shown as one, in this order.
+    fn and(self, other: Self) -> Self {
+        // An odd factor loses nothing of the first.
+        Self(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(other.0))
+    }
 }
 
 /// The parts of a version, as a cursor keeps them: position, when it was recorded, in microseconds, boundary, in
-/// seconds, revision. An instant that there is not is 0.
+/// seconds, revision, sources. An instant that there is not is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct VersionKey(i64, i64, i64, i32);
+pub(crate) struct VersionKey(i64, i64, i64, i32, Option<SourcesDigest>);
 
 impl VersionKey {
     /// The event of the position.
@@ -131,20 +158,31 @@ impl Version {
     /// The version of a result that last changed with this event, which is not before the last revision, and at this
     /// boundary.
     pub(crate) fn new(event: RecordedEvent, revision: i32, boundary: Option<DateTime<Utc>>) -> Self {
-        Self { event, revision, boundary }
+        Self { event, revision, boundary, sources: None }
     }
 
     /// The version of a result that follows from the clock alone.
     pub(crate) fn of_clock(boundary: Option<DateTime<Utc>>) -> Self {
-        Self { event: RecordedEvent::default(), revision: 0, boundary }
+        Self { event: RecordedEvent::default(), revision: 0, boundary, sources: None }
+    }
+
+    /// The version of the same result, which also says this of its sources.
+    #[must_use]
+    pub(crate) fn with_sources(self, sources: SourcesDigest) -> Self {
+        Self { sources: Some(sources), ..self }
     }
 
     /// The version of two results that are shown as one.
     pub(crate) fn max(self, other: Self) -> Self {
+        let sources = match (self.sources, other.sources) {
+            (Some(own), Some(others)) => Some(own.and(others)),
+            (own, others) => own.or(others),
+        };
         Self {
             event: self.event.max(other.event),
             revision: self.revision.max(other.revision),
             boundary: self.boundary.max(other.boundary),
+            sources,
         }
     }
 
@@ -152,7 +190,7 @@ impl Version {
     pub(crate) fn key(self) -> VersionKey {
         let recorded_at = self.event.recorded_at.map_or(0, |recorded_at| recorded_at.timestamp_micros());
         let boundary = self.boundary.map_or(0, |boundary| boundary.timestamp());
-        VersionKey(self.event.position, recorded_at, boundary, self.revision)
+        VersionKey(self.event.position, recorded_at, boundary, self.revision, self.sources)
     }
 
     /// When the last event that changed the result was recorded.
@@ -178,13 +216,17 @@ impl fmt::Display for Version {
             write!(f, "@{}", recorded_at.timestamp_micros())?;
         }
         write!(f, ".{}", self.boundary.map_or(0, |boundary| boundary.timestamp()))?;
-        if self.revision > 0 { write!(f, ".{}", self.revision) } else { Ok(()) }
+        match self.sources {
+            Some(SourcesDigest(digest)) => write!(f, ".{}.{digest:016x}", self.revision),
+            None if self.revision > 0 => write!(f, ".{}", self.revision),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RecordedEvent, Version};
+    use super::{RecordedEvent, SourcesDigest, Version};
 
     #[test]
     fn displays_event_and_boundary() {
@@ -194,6 +236,8 @@ mod tests {
         assert_eq!(Version::new(event, 0, Some(boundary)).to_string(), "1204@1795253400000123.1795305600");
         assert_eq!(Version::new(event, 2, None).to_string(), "1204@1795253400000123.0.2");
         assert_eq!(Version::of_clock(None).to_string(), "0.0");
+        let sources = SourcesDigest::of(&[0xab; 32]);
+        assert_eq!(Version::of_clock(None).with_sources(sources).to_string(), "0.0.0.abababababababab");
         assert_eq!(Version::new(event, 0, Some(boundary)).last_modified(), Some(boundary));
         assert_eq!(Version::new(event, 0, Some(boundary)).last_changed_at(), Some(recorded_at));
     }

@@ -55,9 +55,20 @@ pub struct SourceFreshness {
     pub syncs: SourceSyncs,
     /// How the clock completes it, if it never says how far it is complete.
     pub self_completion: Option<SelfCompletion>,
-    /// Whether all of its numbers that are asked for are final. Then neither the clock nor another run changes what is
-    /// said of it.
-    pub is_settled: bool,
+    /// How far it is in the ranges that are asked about.
+    pub in_ranges: RangeProgress,
+}
+
+/// How far a source is in the ranges that are asked about, all of them closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RangeProgress {
+    /// Some of its numbers may be missing.
+    #[default]
+    Incomplete,
+    /// All of its numbers are there. Later ones are beyond these ranges.
+    Complete,
+    /// All of its numbers are final. Neither the clock nor another run changes what is said of it.
+    Final,
 }
 
 /// How late a source may be, and for how long it may restate.
@@ -144,7 +155,7 @@ impl SourceFreshness {
             unexpected: before.into_iter().chain(pauses).collect(),
             syncs,
             self_completion: None,
-            is_settled: false,
+            in_ranges: RangeProgress::Incomplete,
         }
     }
 
@@ -199,7 +210,7 @@ impl SourceFreshness {
     /// Its status.
     pub fn status(&self, now: DateTime<Utc>) -> SourceStatus {
         let SourceSyncs { last_started_at, last_completed_at, last_failed_at, complete_through, .. } = self.syncs;
-        if self.is_settled {
+        if self.in_ranges == RangeProgress::Final {
             return SourceStatus::Ok;
         }
         let last_ended_at = last_completed_at.max(last_failed_at);
@@ -366,7 +377,7 @@ impl SourceFreshness {
 
     /// When the clock completes it further, makes it late, begins other terms, and ends it.
     fn transitions(&self) -> impl Iterator<Item = DateTime<Utc>> {
-        let completions = self.self_completion.filter(|_| !self.is_settled).into_iter();
+        let completions = self.self_completion.filter(|_| self.in_ranges != RangeProgress::Final).into_iter();
         let completions =
             completions.flat_map(|completion| completion.moves_at.into_iter().chain([completion.moved_at]));
         let terms = self.terms.iter().filter_map(|terms| terms.from);

@@ -10,12 +10,12 @@ use domain::zone::Zone;
 use crate::report::calendar::QueryCalendar;
 use crate::report::dates::QueryDates;
 use crate::report::filter::Filter;
-use crate::report::query::{DataState, Fill, MeasureColumn, RatioBasis, ReportQuery};
+use crate::report::query::{DataState, Fill, GroupKey, MeasureColumn, RatioBasis, ReportQuery};
 
 /// The most days before today whose spend counts.
 pub(super) const MAX_DAYS: u64 = 9_999;
 
-/// The report of the spend of these days, each by itself.
+/// The report of the spend of these days, each by itself, and by campaign.
 pub(super) fn spend_query(
     filters: Filter,
     time_zone: Zone,
@@ -27,7 +27,7 @@ pub(super) fn spend_query(
         granularity: Granularity::Day,
         calendar: QueryCalendar::default(),
         time_zone,
-        group_by: BTreeSet::new(),
+        group_by: BTreeSet::from([GroupKey::Campaign]),
         filters,
         order_by: Vec::new(),
         data_state: DataState::All,

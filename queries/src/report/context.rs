@@ -5,32 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::freshness::{SourceFreshness, ZoneAlignment, last_boundary, next_boundary};
 use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
 
 use super::aggregate::{Aggregates, Selection, gather};
 use super::coverage::Coverage;
 use super::data::ComparedRange;
-use super::elapsed::Elapsed;
-use super::expected;
-use super::filter::Filter;
-use super::filter::parts::{
-    DisjointPart, InclusionSet, TooManyParts, admitted_campaigns, listed_campaigns, may_match_source, partition,
-};
-use super::lookups;
-use super::marks::FINE_MARKS_SINCE;
+use super::filter::parts::DisjointPart;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
-use super::range::{ReportRange, plan_ranges};
-use super::rollup::RollupChoice;
+use super::range::ReportRange;
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
-use super::settled;
-use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
+use super::snapshot_lookups::SourcesByCampaign;
 use super::sum::Sum;
+use super::{expected, lookups};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::{NumberMarks, Scope};
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
 use crate::sources::{self, Freshness, FreshnessRange, PeriodId, Source, SourcePeriods, Sources, periods_of};
@@ -51,12 +41,12 @@ pub(crate) struct ReportContext {
     /// The campaigns that the filters admit; `None` for all.
     pub campaigns: Option<BTreeSet<Uuid>>,
     /// The sources that feed each of these campaigns. If `campaigns` is `None`: each campaign that a part names.
-    sources_by_campaign: SourcesByCampaign,
+    pub(super) sources_by_campaign: SourcesByCampaign,
     /// The sources with numbers that the filters admit.
-    contributing_sources: BTreeSet<PeriodId>,
+    pub(super) contributing_sources: BTreeSet<PeriodId>,
     /// The sources that have delivered nothing yet, and are expected to deliver what the filters let in.
-    awaited_sources: BTreeSet<PeriodId>,
-    coverage: Coverage,
+    pub(super) awaited_sources: BTreeSet<PeriodId>,
+    pub(super) coverage: Coverage,
     pub version: Version,
     /// The next instant at which the clock changes the result.
     pub until: Option<DateTime<Utc>>,
@@ -64,159 +54,9 @@ pub(crate) struct ReportContext {
     pub parked: Parked,
 }
 
-/// Loads everything that the version and the freshness of a report follow from.
-pub(crate) async fn prepare(
-    snapshot: &mut Snapshot,
-    shared: &mut SnapshotLookups,
-    query: &ReportQuery,
-) -> Result<ReportContext, ReadError> {
-    let (plan, compared) = plan_ranges(query, None)?;
-    let all_sources = Arc::clone(&shared.sources);
-    let whole = compared.as_ref().map_or_else(|| plan.range(), |compared| plan.range().and(compared.range()));
-    let is_admitted = |source: &Source| may_match_source(&query.filters, source);
-    let mut sources = sources::cut(&all_sources, &whole, is_admitted, Coverage::is_by_cell(&query.measures));
-    let parts = parts(snapshot, &query.filters, &sources).await?;
-    let campaigns = admitted_campaigns(&parts, &query.filters);
-    // Where one part admits all campaigns, others may still name some.
-    let listed = campaigns.clone().unwrap_or_else(|| listed_campaigns(&parts));
-    let sources_by_campaign =
-        if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
-    let contributing_sources = contributing_sources(snapshot, &parts, &sources, &sources_by_campaign).await?;
-    let coverage = Coverage::of(query, &sources);
-    let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
-    let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
-    let has_fine_marks = shared.limits.version >= FINE_MARKS_SINCE;
-    let marks = NumberMarks::of(plans(), has_fine_marks);
-    let last_change = shared.last_change(snapshot, &scope, marks).await?;
-    // A filter by name or channel may match a source that is registered later.
-    let by_source = query.filters.is_by_source();
-    let by_status = !query.filters.statuses().is_empty();
-    let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
-    let channels = &mut shared.campaign_channels;
-    let others: Vec<_> = all_sources.values().filter(|source| !feeding.contains(&source.id)).collect();
-    let candidates = expected::candidates(snapshot, channels, &others, &whole, campaigns.as_ref()).await?;
-    let asked = (&sources, &query.additive());
-    let awaited_sources = expected::awaited(snapshot, channels, &candidates, asked, campaigns.as_ref()).await?;
-    let names_all = matches!(scope, Scope::Workspace) || by_source || by_status;
-    let matters = |source: &&Source| names_all || feeding.contains(&source.id) || candidates.contains(&source.id);
-    let watched: Vec<_> = all_sources.values().filter(matters).collect();
-    let is_expected = |source: &&Source| {
-        let id = source.period_id();
-        awaited_sources.contains(&id) || contributing_sources.contains(&id) && states_any(source, &plan)
-    };
-    // Numbers of elapsed buckets follow from how far sources are complete.
-    let may_settle = has_fine_marks && !query.compare_elapsed;
-    let settling: Vec<_> = plans().filter(|_| may_settle).collect();
-    let about = ResourceScope::numbers(campaigns.iter().flatten().copied());
-    let inputs = settled::inputs(snapshot, (&watched, &about), &mut sources, is_expected, &settling).await?;
-    let deadlines: Vec<&SourceFreshness> = inputs.deadlines.iter().collect();
-    let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
-    let expected = sources.values().filter(is_expected);
-    let expected: Vec<_> =
-        expected.filter(|source| source.is_asked_about(plan.range().span, plan.query_grain)).collect();
-    let elapsed = query.compare_elapsed.then(|| Elapsed::of(&expected, query, snapshot.now)).flatten();
-    let elapsed = elapsed.filter(|elapsed| elapsed.through < plan.calendar.end());
-    edges.extend(elapsed.iter().flat_map(|elapsed| [elapsed.through, elapsed.next]));
-    edges.extend(source_zone_edges(&watched, query, &edges));
-    let edges: Vec<_> = edges.into_iter().collect();
-    let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(last_change.last_start.filter(|_| by_status));
-    let next_start = last_change.next_start.filter(|_| by_status);
-    // A relative range means other days from midnight on.
-    let (last_midnight, next_midnight) = query.midnights().unzip();
-    let boundary = boundary.max(last_midnight);
-    let until = next_boundary(snapshot.now, &edges, &deadlines);
-    let until = until.into_iter().chain(next_start).chain(next_midnight).min();
-    let (plan, compared) =
-        if let Some(elapsed) = elapsed { plan_ranges(query, Some(elapsed.through))? } else { (plan, compared) };
-    let range = |plan: Plan| ReportRange::new(plan, query, &shared.limits, &sources);
-    let (own, compared) = (range(plan)?, compared.map(range).transpose()?);
-    let rollups = own.rollups().chain(compared.iter().flat_map(ReportRange::rollups));
-    let dropped_at = rollups.filter_map(RollupChoice::changed_at).max();
-    let position = last_change.position.max(inputs.position).max(snapshot.parked.last());
-    let version = snapshot.version(position, boundary.max(dropped_at)).await?;
-    let parked =
-        snapshot.parked.for_sources(|id| periods_of(&sources, id).next().is_some() || !all_sources.contains_key(&id));
-    Ok(ReportContext {
-        own,
-        compared,
-        all_sources,
-        sources,
-        parts,
-        campaigns,
-        sources_by_campaign,
-        contributing_sources,
-        awaited_sources,
-        coverage,
-        version,
-        until,
-        parked,
-    })
-}
-
 /// Whether a source states any of the measures that the plan reads.
-fn states_any(source: &Source, plan: &Plan) -> bool {
+pub(super) fn states_any(source: &Source, plan: &Plan) -> bool {
     plan.measures.iter().any(|measure| source.states(*measure))
-}
-
-/// The edges of the query, as edges of the days and hours that sources state in zones of their own.
-fn source_zone_edges(sources: &[&Source], query: &ReportQuery, edges: &BTreeSet<DateTime<Utc>>) -> Vec<DateTime<Utc>> {
-    let mut alignments: Vec<ZoneAlignment> = Vec::new();
-    for source in sources {
-        for alignment in source.zone_alignments((query.granularity, query.time_zone)) {
-            if !alignment.is_aligned() && !alignments.contains(&alignment) {
-                alignments.push(alignment);
-            }
-        }
-    }
-    alignments.iter().flat_map(|alignment| edges.iter().map(|edge| alignment.to_source_time(*edge))).collect()
-}
-
-/// The parts of the workspace that the filters admit.
-async fn parts(
-    snapshot: &mut Snapshot,
-    filter: &Filter,
-    sources: &SourcePeriods,
-) -> Result<Vec<DisjointPart>, ReadError> {
-    // Campaigns that are excluded anyway need no lookup.
-    let among: Vec<_> = filter.campaign_bound().into_iter().flatten().collect();
-    let mut by_status = BTreeMap::new();
-    for statuses in filter.statuses() {
-        let ids = lookups::campaigns_with_status(snapshot, &among, statuses).await?;
-        by_status.insert(statuses, ids.into_iter().collect());
-    }
-    partition(filter, sources, &by_status).map_err(|TooManyParts| {
-        ReadError::field("filters", "tells too many sources, campaigns and values apart; ask in several reports")
-    })
-}
-
-/// The sources with numbers in any of these parts.
-async fn contributing_sources(
-    snapshot: &mut Snapshot,
-    parts: &[DisjointPart],
-    sources: &SourcePeriods,
-    sources_by_campaign: &SourcesByCampaign,
-) -> Result<BTreeSet<PeriodId>, ReadError> {
-    let mut contributing = BTreeSet::new();
-    for part in parts {
-        match &part.campaigns {
-            InclusionSet::Only(ids) => {
-                let listed = sources_by_campaign.iter().filter(|(campaign, _)| ids.contains(campaign));
-                let feeding: BTreeSet<_> = listed.flat_map(|(_, ids)| ids).collect();
-                contributing.extend(part.sources.iter().filter(|id| feeding.contains(&id.source)));
-            }
-            InclusionSet::Except(ids) if ids.is_empty() => {
-                let feeds = |id: &&PeriodId| sources.get(id).is_some_and(|source| source.has_data);
-                contributing.extend(part.sources.iter().filter(feeds));
-            }
-            InclusionSet::Except(ids) => {
-                let of: BTreeSet<_> = part.sources.iter().map(|id| id.source).collect();
-                let (of, except): (Vec<_>, Vec<_>) = (of.into_iter().collect(), ids.iter().copied().collect());
-                let feeding = sources::feeding_others(snapshot, &of, &except).await?;
-                contributing.extend(part.sources.iter().filter(|id| feeding.contains(&id.source)));
-            }
-        }
-    }
-    Ok(contributing)
 }
 
 impl ReportContext {
@@ -264,7 +104,18 @@ impl ReportContext {
         self.freshness_of(&self.own.plan, now)
     }
 
-    fn freshness_of(&self, plan: &Plan, now: DateTime<Utc>) -> Freshness {
+    /// The plans of its ranges.
+    pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        [Some(&self.own), self.compared.as_ref()].into_iter().flatten().map(|range| &range.plan)
+    }
+
+    /// The sources, by periods, whose numbers rows may have, or wait for.
+    pub(super) fn contributors(&self) -> impl Iterator<Item = &Source> {
+        let ids = self.contributing_sources.union(&self.awaited_sources);
+        ids.filter_map(|id| self.sources.get(id))
+    }
+
+    pub(super) fn freshness_of(&self, plan: &Plan, now: DateTime<Utc>) -> Freshness {
         let span = (plan.calendar.start(), plan.calendar.end());
         let range = FreshnessRange { span, grain: plan.query_grain, edges: &plan.edges };
         let about = self.about();
@@ -352,8 +203,7 @@ impl ReportContext {
         query: &ReportQuery,
         sums: impl Iterator<Item = &Sum>,
     ) -> Result<AuthoritativeSources, ReadError> {
-        let plans = [Some(&self.own), self.compared.as_ref()].into_iter().flatten().map(|range| &range.plan);
-        let together = plans.flat_map(|plan| self.authoritative_sources(plan)).map(Source::period_id).collect();
+        let together = self.plans().flat_map(|plan| self.authoritative_sources(plan)).map(Source::period_id).collect();
         if !query.groups_by(GroupKey::Campaign) {
             return Ok(AuthoritativeSources { together, by_campaign: BTreeMap::new() });
         }

@@ -80,6 +80,11 @@ impl Coverage {
         ratios.any(|ratio| ratio.family.place() == MeetingPlace::Cell)
     }
 
+    /// Whether the numbers of a source are covered in the campaigns alone that another one feeds, too.
+    pub(super) fn is_by_campaign(&self) -> bool {
+        self.by_source.values().any(|source| !source.beside.is_empty())
+    }
+
     /// The coverage of a report's measures by the sources that it admits.
     pub(super) fn of(query: &ReportQuery, sources: &SourcePeriods) -> Self {
         Self::new(&query.measures, query.ratios, sources, !query.dimensions().is_empty())

@@ -9,12 +9,13 @@ use domain::source::SourceRole;
 use uuid::Uuid;
 
 use super::aggregate::Aggregates;
-use super::context::{ReportContext, prepare};
+use super::context::ReportContext;
 use super::data::{DataBuilder, ReportData};
 use super::dates::DaysBody;
 use super::filter::parts::InclusionSet;
 use super::lookups::RestatedRows;
 use super::order::{self, PageOfRows};
+use super::prepare::prepare;
 use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};

@@ -7,8 +7,8 @@ mod series; // its series, and how each cuts time
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::bucket::{Granularity, local_date};
-use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks};
+use domain::bucket::{Granularity, day_start, local_date};
+use domain::freshness::{self, Finality, RangeProgress, SourceFreshness, StatedGrain, Watermarks};
 use domain::measure::Measure;
 use domain::source::{DatedDefinition, SourceDefinition, SourceRole};
 use domain::zone::Zone;
@@ -177,17 +177,21 @@ impl Source {
         watermarks.within(from, until)
     }
 
-    /// Whether all of its numbers of these measures in a range are there, and final.
-    pub(crate) fn is_final_within(
+    /// How far its numbers of these measures are in a range.
+    pub(crate) fn progress_in(
         &self,
         measures: &BTreeSet<Measure>,
         span: (DateTime<Utc>, DateTime<Utc>),
         grain: QueryGrain,
         now: DateTime<Utc>,
-    ) -> bool {
+    ) -> RangeProgress {
         let watermarks = self.watermarks(measures, grain, now);
-        let is_final = freshness::state(span, now, &[&watermarks]) == Finality::Final;
-        is_final && freshness::first_incomplete(span, &[&watermarks]).is_none()
+        match freshness::state(span, now, &[&watermarks]) {
+            _ if freshness::first_incomplete(span, &[&watermarks]).is_some() => RangeProgress::Incomplete,
+            Finality::Live => RangeProgress::Incomplete,
+            Finality::Provisional => RangeProgress::Complete,
+            Finality::Final => RangeProgress::Final,
+        }
     }
 
     /// Whether any of a span of a query's time is of its period.
@@ -215,24 +219,36 @@ fn freshness_body(
     periods: &[&Source],
     measures: &BTreeSet<Measure>,
     parked: u64,
-    (start, end): (DateTime<Utc>, DateTime<Utc>),
+    range: &FreshnessRange<'_>,
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Option<SourceFreshnessBody> {
-    let Source { definition, freshness, .. } = periods.first()?;
+    let first = periods.first()?;
+    let Source { definition, freshness, .. } = first;
+    let (start, end) = range.span;
     let vouched: BTreeSet<_> = periods.iter().flat_map(|source| source.vouched_measures(measures)).collect();
-    // What is beyond the range says nothing of its numbers. Of a settled source all of the range is final, also where
+    // What is beyond the range says nothing of its numbers. Where all of the range is final, so is its end, also where
     // the source's own days end before the range does.
-    let within_range = |through: Option<DateTime<Utc>>| {
-        if freshness.is_settled { Some(end) } else { through.map(|through| through.min(end)) }
+    let within_range = |through: Option<DateTime<Utc>>| match freshness.in_ranges {
+        RangeProgress::Final => Some(end),
+        RangeProgress::Incomplete | RangeProgress::Complete => through.map(|through| through.min(end)),
     };
+    // What waits may lie anywhere before.
+    let final_through = freshness.final_through(&vouched, boundary).filter(|_| parked == 0);
+    // Each run makes a little more final. Of a range that is complete, what counts is whole buckets; before it, days.
+    let whole = |through: DateTime<Utc>| {
+        let told = first.zone_alignment(range.grain.0, range.grain.1).to_query_time(through);
+        let day = || day_start(local_date(through, definition.time_zone), definition.time_zone);
+        if told < start { day() } else { range.last_edge(told).unwrap_or(start) }
+    };
+    let is_complete = freshness.in_ranges == RangeProgress::Complete;
+    let final_through = if is_complete { final_through.map(whole) } else { final_through };
     Some(SourceFreshnessBody {
         source: definition.name.clone(),
         role: role_in(periods, measures).name(),
         status: freshness.status(now).name(),
         complete_through: within_range(freshness.syncs.complete_through),
-        // What waits may lie anywhere before.
-        final_through: within_range(freshness.final_through(&vouched, boundary).filter(|_| parked == 0)),
+        final_through: within_range(final_through),
         not_reread_since: freshness.not_reread_since(&vouched, (Some(start), end), boundary),
         parked,
     })
@@ -266,13 +282,19 @@ impl FreshnessRange<'_> {
         SettledRange { complete_through: self.edge(Some(complete)), final_through: self.edge(is_final) }
     }
 
+    /// The end of the last bucket that ends up to an instant.
+    fn last_edge(&self, through: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (start, end) = self.span;
+        let through = through.min(end);
+        let last = self.edges.get(..self.edges.partition_point(|edge| *edge <= through))?.last()?;
+        Some(*last).filter(|last| *last > start)
+    }
+
     /// The last bucket that ends up to an instant.
     fn edge(&self, through: Option<DateTime<Utc>>) -> Option<BucketEdge> {
-        let (start, end) = self.span;
-        let through = through?.min(end);
-        let last = *self.edges.get(..self.edges.partition_point(|edge| *edge <= through))?.last()?;
+        let last = self.last_edge(through?)?;
         let (granularity, zone) = self.grain;
-        (last > start).then(|| match granularity {
+        Some(match granularity {
             Granularity::QuarterHour | Granularity::Hour => BucketEdge::Instant(last),
             _ => BucketEdge::Date(local_date(last - TimeDelta::nanoseconds(1), zone)),
         })
@@ -306,7 +328,7 @@ pub(crate) fn freshness(
     }
     let mut sources: Vec<_> = by_id
         .into_iter()
-        .filter_map(|(id, periods)| freshness_body(&periods, measures, parked(id), range.span, now, boundary))
+        .filter_map(|(id, periods)| freshness_body(&periods, measures, parked(id), range, now, boundary))
         .collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     let watermarks = of(measures);

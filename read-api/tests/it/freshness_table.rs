@@ -1,7 +1,7 @@
 //! The table of freshness, told over HTTP: each way in which a source can stand, pushing or pulled, at each time of a bucket,
 //! with and without something parked. The cells are campaigns of one workspace, each with a source of its own.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::source::SourceKind::{self, Pull, Push};
@@ -183,6 +183,12 @@ impl Cell {
         let read_at = if read_early { Some(underway) } else { started.or(completed) };
         let read_at = if self.kind == Push { Some(as_of) } else { read_at.map(minute) };
         let final_through = through.zip(read_at).map(|(through, at)| through.min(at - TimeDelta::seconds(HORIZON_S)));
+        // Of a day that is complete, what is final is told in whole days.
+        let whole = |through: DateTime<Utc>| {
+            let day = through.date_naive().and_time(NaiveTime::MIN).and_utc();
+            if incomplete.is_none() && !self.is_parked { day } else { through }
+        };
+        let final_through = final_through.map(whole);
         // Nothing beyond the day is told, and of a source whose numbers of it are final nothing else.
         let end = minute(0);
         let is_final = state == "final";

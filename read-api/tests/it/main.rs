@@ -38,5 +38,6 @@ mod source_histories; // random changes of sources
 mod source_series; // sources in other zones and currencies from a date on
 mod statements; // the number of statements of a test
 mod support; // a workspace, its log and its readers, and events
+mod version_histories;
 mod versions; // when an ETag moves, and when it does not
 mod zones; // days and hours of any zone

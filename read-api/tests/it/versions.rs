@@ -1,29 +1,25 @@
 //! When an ETag moves, and when it does not. It may move needlessly; it must never stay when the answer changed.
 
-use std::collections::HashMap;
-
-use chrono::TimeDelta;
 use domain::bucket::Grain;
 use domain::campaign::CampaignEvent;
 use domain::measure::Measure;
+use domain::observation::ObservationType::Conversion;
 use http::StatusCode;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::given::{
-    Given, at, campaign, changed, clicks, completed, created, days, failed, pulled, pushing, stated,
+    at, campaign, changed, clicks, completed, created, days, failed, observed, pulled, pushing, stated,
 };
 use crate::support::{Reply, World, report_path, send};
 
 const NOVEMBER: &str = "date_from=2026-11-01&date_to=2026-11-30&time_zone=UTC&granularity=day";
 
-fn metrics() -> String {
+pub(crate) fn metrics() -> String {
     format!("/v1/campaigns/{}/metrics?{NOVEMBER}", campaign(1))
 }
 
-async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+pub(crate) async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;
     world
         .given([
@@ -90,7 +86,8 @@ async fn version_moves_with_events_in_the_range_only(options: PgPoolOptions, con
         completed(1, "2026-11-22T12:00:00Z", "2026-11-22T11:45:00Z", Grain::QuarterHour),
         // It feeds the campaign from now on, though only with numbers of another month.
         days(2, 1, &[("2026-08-05", &[(Measure::Clicks, 4)])]),
-        failed(2, "2026-11-22T12:00:00Z", "quota"),
+        completed(2, "2026-11-22T12:00:01Z", "2026-11-20T00:00:00Z", Grain::Day),
+        failed(2, "2026-11-22T12:00:02Z", "quota"),
         changed(1, CampaignEvent::CampaignRenamed { name: "Boots".to_owned(), at: at("2026-11-22T12:00:00Z") }),
     ] {
         world.given([related]).await;
@@ -101,6 +98,9 @@ async fn version_moves_with_events_in_the_range_only(options: PgPoolOptions, con
     let sources = &last.body["meta"]["freshness"]["sources"];
     assert_eq!(sources[0]["source"], json!("google_ads"));
     assert_eq!(sources[0]["status"], json!("failed"));
+    // It is known to fail.
+    world.given([failed(2, "2026-11-22T12:00:03Z", "quota")]).await;
+    assert_unchanged(&again(&world, &metrics(), &last).await, &last);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -141,102 +141,6 @@ async fn version_moves_with_the_clock_at_boundaries_only(options: PgPoolOptions,
     assert_eq!(last.body["meta"]["freshness"]["state"], json!("provisional"));
 }
 
-/// Whatever happens, in whatever order, at whatever time: an ETag that comes again stands for the same body, to the byte.
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn body_depends_on_its_version_only(options: PgPoolOptions, connect: PgConnectOptions) {
-    let mut world = world(options, connect).await;
-    let one = json!([campaign(1).to_string()]);
-    let paths = [
-        metrics(),
-        format!("/v1/campaigns/{}/metrics?granularity=hour&date_from=2026-11-20&date_to=2026-11-25", campaign(1)),
-        format!(
-            "/v1/campaigns/{}/metrics?granularity=all&date_from=2026-11-22&date_to=2026-11-22&group_by=source",
-            campaign(2)
-        ),
-        report_path(&json!({"date_from": "2026-10-31", "date_to": "2026-11-26", "filters": {"status": ["active"]}})),
-        report_path(
-            &json!({"date_from": "2026-11-01", "date_to": "2026-12-01", "granularity": "week", "group_by": ["campaign", "channel"]}),
-        ),
-        report_path(
-            &json!({"date_from": "2026-11-20", "date_to": "2026-11-22", "filters": {"source": ["late_comer"], "campaign_id": one}}),
-        ),
-        report_path(&json!({"range": "last_7_days", "granularity": "week", "compare_to": "previous_month"})),
-        report_path(&json!({"range": "this_week", "compare_to": "previous_period", "compare_elapsed": true})),
-        format!("/v1/campaigns/{}/metrics?range=today&granularity=hour&time_zone=America/New_York", campaign(1)),
-        "/v1/campaigns?status=active,paused".to_owned(),
-        "/v1/campaigns?source=google_ads,late_comer".to_owned(),
-        format!("/v1/campaigns/{}", campaign(1)),
-        format!("/v1/campaigns/{}/pacing", campaign(1)),
-        format!("/v1/campaigns/{}/activity", campaign(2)),
-    ];
-    let mut random = StdRng::seed_from_u64(7);
-    let mut told = HashMap::new();
-    let mut moved = 0;
-    for step in 0..60_i64 {
-        world.clock.set(at("2026-11-22T12:00:00Z") + TimeDelta::minutes(step * 149));
-        if step % 3 != 2 {
-            let event = anything(&mut random, step);
-            world.given([event]).await;
-        }
-        for path in &paths {
-            let reply = world.get(path).await.ok();
-            let known = told.entry((path, reply.etag().to_owned())).or_insert_with(|| {
-                moved += 1;
-                reply.text.clone()
-            });
-            assert_eq!(*known, reply.text, "{path} at step {step}");
-            if reply.header("cache-status") == "highwater; fwd=miss" {
-                continue;
-            }
-            // What is kept is never told where it no longer holds.
-            let fresh = send(world.fresh.clone(), "GET", path, &[], None).await.ok();
-            for name in ["etag", "data-position", "data-freshness", "consistency-token"] {
-                assert_eq!(reply.header(name), fresh.header(name), "{path} at step {step}");
-            }
-            assert_eq!(reply.text, fresh.text, "{path} at step {step}");
-        }
-    }
-    // Neither always the same, nor always another.
-    assert!((14..45).contains(&(moved / paths.len())), "{moved} of {}", 60 * paths.len());
-}
-
-/// Any event that changes an answer, or should not.
-fn anything(random: &mut StdRng, step: i64) -> Given {
-    let now = (at("2026-11-22T12:00:00Z") + TimeDelta::minutes(step * 149)).to_rfc3339();
-    // The third source is registered late.
-    if step == 12 {
-        return pulled(3, "late_comer", "affiliate");
-    }
-    let known = if step > 12 { 4 } else { 3 };
-    let (from, of) = (random.random_range(1..known), random.random_range(1..3));
-    let month = random.random_range(10..13);
-    let day = random.random_range(1..31);
-    let date = format!("2026-{month}-{day:02}");
-    let zone = ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"][random.random_range(0..4)];
-    match random.random_range(0..12) {
-        0..3 => clicks(from, of, &format!("{date}T{:02}:40:00Z", random.random_range(0..24)), step + 1),
-        3..6 => stated(
-            from,
-            of,
-            Grain::Day,
-            zone,
-            &[(&date, &[(Measure::Clicks, step), (Measure::Spend, step * 1_000_000)])],
-        ),
-        6 => completed(from, &now, &format!("2026-11-{day:02}T00:00:00Z"), Grain::Day),
-        7 => failed(from, &now, "quota"),
-        8..10 => changed(of, CampaignEvent::CampaignLaunched { at: at(&now) }),
-        10 => changed(of, CampaignEvent::CampaignPaused { at: at(&now) }),
-        _ => changed(
-            of,
-            CampaignEvent::CampaignRescheduled {
-                starts_on: format!("2026-11-{day:02}").parse().unwrap(),
-                ends_on: None,
-                at: at(&now),
-            },
-        ),
-    }
-}
-
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
@@ -259,6 +163,57 @@ async fn report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connect:
         last = again(&world, &path, &last).await.ok();
     }
     assert_eq!(last.column("campaign"), [json!("Shoes"), json!("Caps")]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn report_that_shows_no_campaigns_stays_when_they_change(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let query = json!({"date_from": "2026-11-01", "date_to": "2026-11-21", "time_zone": "UTC", "measures": ["clicks"],
+                       "group_by": ["source"]});
+    let path = report_path(&query);
+    let before = world.get(&path).await.ok();
+    for unrelated in [
+        created(3, "Socks", &["email"]),
+        changed(2, CampaignEvent::CampaignRenamed { name: "Caps".to_owned(), at: at("2026-11-22T12:00:00Z") }),
+        changed(1, CampaignEvent::CampaignLaunched { at: at("2026-11-22T12:00:00Z") }),
+        // The first number of another campaign.
+        clicks(1, 2, "2026-11-22T10:00:00Z", 1),
+    ] {
+        world.given([unrelated]).await;
+        assert_unchanged(&again(&world, &path, &before).await, &before);
+    }
+    world.given([clicks(1, 2, "2026-11-21T10:00:00Z", 1)]).await;
+    let after = again(&world, &path, &before).await.ok();
+    assert_eq!(after.column("clicks"), [json!(6)]);
+    // The first number of a source, whenever it is of: it is expected from now on.
+    world.given([days(2, 2, &[("2026-08-05", &[(Measure::Clicks, 4)])])]).await;
+    again(&world, &path, &after).await.ok();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn ratio_of_two_sources_moves_when_one_feeds_a_campaign(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let sale = |day: &str| observed(3, 2, &[(Conversion, &format!("{day}T10:00:00Z"), 1_000_000, Some(9_000_000))]);
+    world
+        .given([
+            pulled(4, "bing_ads", "paid_search"),
+            pushing(3, "shop", "paid_search"),
+            days(4, 1, &[("2026-11-20", &[(Measure::Clicks, 30)])]),
+            days(4, 2, &[("2026-11-20", &[(Measure::Clicks, 50)])]),
+            observed(3, 1, &[(Conversion, "2026-11-20T10:00:00Z", 3_000_000, None)]),
+        ])
+        .await;
+    let query = json!({"date_from": "2026-11-01", "date_to": "2026-11-21", "time_zone": "UTC",
+                       "measures": ["cvr", "cvr.clicks"], "filters": {"source": ["bing_ads", "shop"]}});
+    let path = report_path(&query);
+    let before = world.get(&path).await.ok();
+    assert_eq!(before.column("cvr.clicks"), [json!(30)]);
+    // Of another month, but from now on the clicks of this campaign have a source of the other side.
+    world.given([sale("2026-10-02")]).await;
+    let after = again(&world, &path, &before).await.ok();
+    assert_eq!(after.column("cvr.clicks"), [json!(80)]);
+    world.given([sale("2026-10-03")]).await;
+    assert_unchanged(&again(&world, &path, &after).await, &after);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

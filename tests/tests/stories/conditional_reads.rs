@@ -73,67 +73,97 @@ async fn closed_days(acme: &Caller, zone: &str, filters: &Value, group_by: &[&st
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn report_of_closed_days_keeps_its_etag_while_today_is_counted(pool: PgPool) {
-    let system = TestSystem::start(&pool, "2026-11-20T21:00:00Z").await;
-    let acme = system.workspace("acme").await;
-    acme.push_source("tracker").await;
-    let account = json!({
-        "name": "ads", "channel": "paid_search", "kind": "pull", "role": "primary", "time_zone": "Asia/Tokyo",
-        "currency": "EUR", "expected_delay_s": 900, "restatement_horizon_s": 3600
-    });
-    acme.post("/v1/sources", &account).await.expect(201);
-    let campaigns = [acme.campaign("Winter").await, acme.campaign("Spring").await];
-    let state = async |day: &str, micros: u32| {
-        let stated = campaigns.iter().map(
+async fn report_of_final_days_keeps_its_etag_while_today_is_counted(pool: PgPool) {
+    polls_of_closed_days(pool, 3_600, "final", TimeDelta::hours(4)).await;
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn report_of_provisional_days_keeps_its_etag_while_today_is_counted(pool: PgPool) {
+    // Of what is not final, a late source would be told.
+    polls_of_closed_days(pool, 28 * 86_400, "provisional", TimeDelta::minutes(20)).await;
+}
+
+/// A workspace with a tracker of clicks, and an account that states days of Tokyo.
+struct Shop {
+    acme: Caller,
+    campaigns: [String; 2],
+}
+
+impl Shop {
+    /// The account may restate its days for a horizon.
+    async fn open(acme: Caller, horizon_s: u32) -> Self {
+        acme.push_source("tracker").await;
+        let account = json!({
+            "name": "ads", "channel": "paid_search", "kind": "pull", "role": "primary", "time_zone": "Asia/Tokyo",
+            "currency": "EUR", "expected_delay_s": 900, "restatement_horizon_s": horizon_s
+        });
+        acme.post("/v1/sources", &account).await.expect(201);
+        let campaigns = [acme.campaign("Winter").await, acme.campaign("Spring").await];
+        let shop = Self { acme, campaigns };
+        for (n, day) in ["2026-11-14", "2026-11-18"].into_iter().enumerate() {
+            shop.state(day, 10).await;
+            shop.observe(u32::try_from(n).unwrap(), &format!("{day}T12:00:00Z")).await;
+        }
+        shop.observe(2, "2026-11-20T20:00:00Z").await;
+        shop.sync("ads", "2026-11-20T20:50:00Z").await;
+        shop.sync("tracker", "2026-11-20T20:00:00Z").await;
+        shop.acme.caught_up().await;
+        shop
+    }
+
+    async fn state(&self, day: &str, micros: u32) {
+        let stated = self.campaigns.iter().map(
             |campaign| json!({ "campaign_id": campaign, "bucket": day, "measures": { "spend": format!("{micros}") } }),
         );
         let batch = json!({
             "source": "ads", "grain": "day", "time_zone": "Asia/Tokyo", "statements": stated.collect::<Vec<_>>()
         });
-        acme.post("/v1/statements", &batch).await.expect(200);
-    };
-    let observe = async |id: u32, at: &str| {
-        let items = campaigns.iter().enumerate().map(|(n, campaign)| {
+        self.acme.post("/v1/statements", &batch).await.expect(200);
+    }
+
+    async fn observe(&self, id: u32, at: &str) {
+        let items = self.campaigns.iter().enumerate().map(|(n, campaign)| {
             json!({ "id": format!("{id}-{n}"), "campaign_id": campaign, "type": "click", "occurred_at": at })
         });
         let batch = json!({ "source": "tracker", "observations": items.collect::<Vec<_>>() });
-        assert_eq!(acme.post("/v1/observations", &batch).await.expect(200).body["accepted"], 2);
-    };
-    let sync = async |source: &str, through: &str| {
-        let run = json!({ "status": "completed", "complete_through": through });
-        acme.post(&format!("/v1/sources/{source}/syncs"), &run).await.expect(200);
-    };
-    for (n, day) in ["2026-11-14", "2026-11-18"].into_iter().enumerate() {
-        state(day, 10).await;
-        observe(u32::try_from(n).unwrap(), &format!("{day}T12:00:00Z")).await;
+        assert_eq!(self.acme.post("/v1/observations", &batch).await.expect(200).body["accepted"], 2);
     }
-    observe(2, "2026-11-20T20:00:00Z").await;
-    sync("ads", "2026-11-20T15:00:00Z").await;
-    sync("tracker", "2026-11-20T20:00:00Z").await;
-    acme.caught_up().await;
 
+    async fn sync(&self, source: &str, through: &str) {
+        let run = json!({ "status": "completed", "complete_through": through });
+        self.acme.post(&format!("/v1/sources/{source}/syncs"), &run).await.expect(200);
+    }
+}
+
+/// 24 polls while today is counted, with time passing after half of them. The account may restate its days for a horizon.
+async fn polls_of_closed_days(pool: PgPool, horizon_s: u32, finality: &str, passing: TimeDelta) {
+    let system = TestSystem::start(&pool, "2026-11-20T21:00:00Z").await;
+    let shop = Shop::open(system.workspace("acme").await, horizon_s).await;
+    let Shop { acme, campaigns } = &shop;
     let paths = [
-        closed_days(&acme, "Europe/Berlin", &json!({}), &[]).await,
-        closed_days(&acme, "America/New_York", &json!({ "campaign_id": [campaigns[0]] }), &[]).await,
-        closed_days(&acme, "Asia/Kolkata", &json!({}), &["source"]).await,
+        closed_days(acme, "Europe/Berlin", &json!({}), &[]).await,
+        closed_days(acme, "America/New_York", &json!({ "campaign_id": [campaigns[0]] }), &[]).await,
+        closed_days(acme, "Asia/Kolkata", &json!({}), &["source"]).await,
     ];
     let elsewhere = system.second_process().await;
     let readers = [acme.clone(), acme.on(elsewhere.addresses())];
     let mut tags = Vec::new();
     for path in &paths {
         let answer = acme.get(path).await.expect(200);
-        assert_eq!(answer.body["meta"]["freshness"]["state"], "final", "{}", answer.body);
+        assert_eq!(answer.body["meta"]["freshness"]["state"], finality, "{}", answer.body);
         tags.push((path, answer.header("etag"), answer.body));
     }
+    let began = system.clock.now();
     for poll in 0..23 {
-        observe(100 + poll, "2026-11-20T20:30:00Z").await;
+        shop.observe(100 + poll, "2026-11-20T20:30:00Z").await;
+        // Complete beyond the range already: nothing that the answers show changes.
+        let now = if poll >= 12 { began + passing } else { began };
         if poll == 12 {
-            // Complete beyond the range already: nothing that the answers show changes.
-            system.clock.advance(TimeDelta::hours(4));
-            sync("ads", "2026-11-20T23:00:00Z").await;
-            sync("tracker", "2026-11-21T00:45:00Z").await;
-            state("2026-11-20", poll).await;
+            system.clock.advance(passing);
+            shop.sync("tracker", &(now - TimeDelta::minutes(15)).to_rfc3339()).await;
+            shop.state("2026-11-20", poll).await;
         }
+        shop.sync("ads", &(now - TimeDelta::minutes(10)).to_rfc3339()).await;
         acme.caught_up().await;
         for (path, tag, _) in &tags {
             for reader in &readers {
@@ -149,7 +179,7 @@ async fn report_of_closed_days_keeps_its_etag_while_today_is_counted(pool: PgPoo
     }
 
     // A late click of a closed day moves what shows it, and nothing else.
-    observe(900, "2026-11-18T12:00:00Z").await;
+    shop.observe(900, "2026-11-18T12:00:00Z").await;
     acme.caught_up().await;
     for (path, tag, _) in &tags {
         acme.get_if_none_match(path, tag).await.expect(200);
@@ -157,7 +187,7 @@ async fn report_of_closed_days_keeps_its_etag_while_today_is_counted(pool: PgPoo
     // So does a restated day, and completeness that is taken back.
     let tag = async |path: &str| acme.get(path).await.expect(200).header("etag");
     let before = tag(&paths[0]).await;
-    state("2026-11-19", 40).await;
+    shop.state("2026-11-19", 40).await;
     acme.caught_up().await;
     let restated = tag(&paths[0]).await;
     let reopened = json!({ "status": "reopened", "complete_through": "2026-11-10T15:00:00Z" });

@@ -18,6 +18,7 @@ use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
 use uuid::Uuid;
 
 /// An event and the stream that it belongs to.
+#[derive(Debug)]
 pub(crate) struct Given {
     stream: Uuid,
     event: Event,

@@ -157,7 +157,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
           "time_zone": "UTC"
         },
         "time_zone": "UTC",
-        "version": "8@1795348800000000.1795305600.0.9f6e63268f490654",
+        "version": "8@1795348800000000.1795305600.0.a712923d11cebbcd",
         "warnings": []
       },
       "page": {
@@ -175,7 +175,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
             reply.header("data-freshness"),
         ),
         @r#"
-        W/"campaign_metrics:1:8@1795348800000000.1795305600.0.9f6e63268f490654:7ad4c95d84116256"
+        W/"campaign_metrics:1:8@1795348800000000.1795305600.0.a712923d11cebbcd:7ad4c95d84116256"
         private, max-age=0, stale-while-revalidate=5
         Accept, Accept-Encoding, Authorization, Consistency-Token
         epoch=1, applied=10, head=10

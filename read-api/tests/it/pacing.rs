@@ -162,7 +162,7 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
           "campaign_id": "00000000-0000-0000-0000-00000000ca01"
         },
         "time_zone": "Europe/Berlin",
-        "version": "11@1795348800000000.1795305600.0.585c997570bb06f5",
+        "version": "11@1795348800000000.1795305600.0.9f7dc2e606889400",
         "warnings": [
           {
             "code": "grain_mismatch",

@@ -279,7 +279,7 @@ async fn pacing_changes_at_midnight_of_the_campaign(options: PgPoolOptions, conn
     for (moves, event) in [
         (true, spent(1, "2026-09-01T10:00:00Z", 1)),
         (true, budget(70, BudgetPeriod::Day)),
-        (true, flight("2026-11-17", None)),
+        (true, flight("2026-11-17", Some("2026-11-25"))),
     ] {
         world.given([event]).await;
         let again = world.get_with(&path(), &[("if-none-match", last.etag())]).await;
@@ -287,8 +287,8 @@ async fn pacing_changes_at_midnight_of_the_campaign(options: PgPoolOptions, conn
         last = again.ok();
     }
     assert_eq!(last.body["data"]["spent"], eur("161.000000"));
-    // 6 whole days at 70.
-    assert_eq!((&last.body["data"]["expected"], last.warnings()), (&eur("420.000000"), vec!["no_end"]));
+    // Five of nine days of 5,000 in all, with which it was launched, and one day at 70.
+    assert_eq!((&last.body["data"]["expected"], last.warnings()), (&eur("2847.777778"), vec![]));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -1,8 +1,9 @@
 //! What a campaign's decisions mean for its days: which budget stood on each, and on which it could not run.
 //!
 //! A day has the budget that stands at its end: a change counts from its own local day on. The days before the launch
-//! have the budget of the day of the launch, and where that is none, the first budget after it. A day counts unless the
-//! campaign was paused, archived or completed for its whole length.
+//! have the budget with which it was launched, and where that is none, the first one after it; those of a draft, the
+//! first one. So a budget that is set today leaves the days before. A day counts unless the campaign was paused,
+//! archived or completed for its whole length.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +82,9 @@ impl DailyPlan {
     /// The plan after these changes, which come in their order.
     pub fn new(changes: impl IntoIterator<Item = PlanChange>, zone: Zone) -> Self {
         let mut plan = Self::default();
-        let (mut launched_on, mut idle_since, mut over_since) = (None, None, None);
+        let (mut idle_since, mut over_since) = (None, None);
+        // The first budget, with its day, and the one that stands.
+        let (mut is_launched, mut first, mut standing) = (false, None, None);
         let mut latest = DateTime::<Utc>::MIN_UTC;
         for PlanChange { at, decision } in changes {
             // Processes' clocks differ a little; the order of the changes is what is sure.
@@ -89,10 +92,13 @@ impl DailyPlan {
             match decision {
                 PlanDecision::Budget(budget) => {
                     plan.budgets.insert(local_date(latest, zone), budget);
+                    first = first.or(budget.map(|budget| (local_date(latest, zone), budget)));
+                    standing = budget;
                 }
                 PlanDecision::State(state) => {
-                    if state == CampaignState::Launched {
-                        launched_on.get_or_insert(local_date(latest, zone));
+                    if state == CampaignState::Launched && !is_launched {
+                        is_launched = true;
+                        first = standing.map(|budget| (local_date(latest, zone), budget));
                     }
                     let is_idle = !matches!(state, CampaignState::Draft | CampaignState::Launched);
                     let is_over = matches!(state, CampaignState::Completed | CampaignState::Archived);
@@ -112,12 +118,8 @@ impl DailyPlan {
             plan.push_idle(first_whole_day(since, zone), None);
         }
         plan.over_since = over_since.map(|since| first_whole_day(since, zone));
-        let counted = plan.budgets.range(..=launched_on.unwrap_or(NaiveDate::MAX)).next_back();
-        if let Some(first) = counted.map(|(day, _)| *day) {
-            plan.budgets = plan.budgets.split_off(&first);
-        }
-        while plan.budgets.len() > 1 && plan.budgets.first_key_value().is_some_and(|(_, budget)| budget.is_none()) {
-            plan.budgets.pop_first();
+        if let Some((day, budget)) = first {
+            plan.begin_with(day, budget);
         }
         plan
     }
@@ -179,6 +181,17 @@ impl DailyPlan {
             (end - idle.from.max(from)).num_days().max(0)
         });
         (before - from).num_days().max(0) - idle.sum::<i64>()
+    }
+
+    /// Gives the days before `day` this budget, which stood on that day, at its end or before another one.
+    fn begin_with(&mut self, day: NaiveDate, budget: Budget) {
+        self.budgets = self.budgets.split_off(&day);
+        let of_day = *self.budgets.entry(day).or_insert(Some(budget));
+        if of_day != Some(budget)
+            && let Some(day_before) = day.pred_opt()
+        {
+            self.budgets.insert(day_before, Some(budget));
+        }
     }
 
     fn push_idle(&mut self, from: NaiveDate, before: Option<NaiveDate>) {

@@ -105,8 +105,10 @@ fn days_before_the_first_budget_have_it_too() {
     for changes in [
         // Recorded when it was running already.
         vec![(local(8, 8), a_day(100)), (local(8, 9), LAUNCHED)],
-        // Changed until the day of its launch.
-        vec![(local(3, 8), a_day(50)), (local(8, 8), LAUNCHED), (local(8, 20), a_day(100))],
+        // Changed until its launch.
+        vec![(local(3, 8), a_day(50)), (local(8, 7), a_day(100)), (local(8, 8), LAUNCHED)],
+        // Never launched.
+        vec![(local(1, 8), PlanDecision::Budget(None)), (local(8, 8), a_day(100))],
         // Without one until then.
         vec![(local(1, 8), PlanDecision::Budget(None)), (local(1, 9), LAUNCHED), (local(8, 9), a_day(100))],
     ] {
@@ -122,6 +124,29 @@ fn days_before_the_first_budget_have_it_too() {
     assert_eq!(euros(paced(&gap, 11).expected), Some(800));
     let none = [(local(1, 8), a_day(100)), (local(1, 9), LAUNCHED), (local(4, 9), PlanDecision::Budget(None))];
     assert_eq!((paced(&none, 11).expected, paced(&none, 11).index), (None, None));
+}
+
+#[test]
+fn budget_set_on_the_first_day_leaves_the_days_before() {
+    for changes in [
+        vec![(local(8, 8), a_day(100)), (local(8, 9), LAUNCHED), (local(8, 20), a_day(200))],
+        vec![(local(8, 8), LAUNCHED), (local(8, 9), a_day(100)), (local(8, 20), a_day(200))],
+        vec![(local(8, 8), a_day(100)), (local(8, 20), a_day(200))],
+    ] {
+        assert_eq!(euros(paced(&changes, 8).expected), Some(700));
+        // The day itself has the budget that stood at its end.
+        assert_eq!(euros(paced(&changes, 9).expected), Some(900));
+    }
+    let total = [(local(11, 8), in_all(3_000)), (local(11, 9), LAUNCHED), (local(11, 20), in_all(5_000))];
+    assert_eq!((euros(paced(&total, 11).expected), euros(paced(&total, 12).expected)), (Some(1_000), Some(1_200)));
+    // Taken away on the day of the launch, and back on the tenth.
+    let gap = [
+        (local(8, 8), a_day(100)),
+        (local(8, 9), LAUNCHED),
+        (local(8, 20), PlanDecision::Budget(None)),
+        (local(10, 9), a_day(100)),
+    ];
+    assert_eq!(euros(paced(&gap, 11).expected), Some(800));
 }
 
 #[test]
@@ -213,7 +238,6 @@ fn expected_day_by_day(
             PlanDecision::Budget(_) => None,
         })
         .collect();
-    let launch = changes.iter().find(|change| change.decision == LAUNCHED).map(|change| local_date(change.at, zone()));
     let mut budgets: Vec<(NaiveDate, Option<Budget>)> = Vec::new();
     for change in changes {
         if let PlanDecision::Budget(budget) = change.decision {
@@ -221,12 +245,19 @@ fn expected_day_by_day(
             budgets.push((local_date(change.at, zone()), budget));
         }
     }
-    // The days before the launch have the budget of its day; where that is none, the first one.
-    while budgets.get(1).is_some_and(|(next, _)| launch.is_none_or(|launch| *next <= launch)) {
-        budgets.remove(0);
-    }
-    let first = budgets.iter().position(|(_, budget)| budget.is_some())?;
-    budgets.drain(..first);
+    // The budget of the launch; where that is none, the first one after it; of a draft, the first one.
+    let launch = changes.iter().position(|change| change.decision == LAUNCHED);
+    let set = changes.iter().enumerate().filter_map(|(index, change)| match change.decision {
+        PlanDecision::Budget(budget) => Some((index, local_date(change.at, zone()), budget)),
+        PlanDecision::State(_) => None,
+    });
+    let of_launch = launch.and_then(|launch| {
+        let (.., budget) = set.clone().take_while(|(index, ..)| *index < launch).last()?;
+        Some((local_date(changes[launch].at, zone()), budget?))
+    });
+    let after = |(index, ..): &(usize, NaiveDate, Option<Budget>)| launch.is_none_or(|launch| launch < *index);
+    let first_set = || set.clone().filter(after).find_map(|(_, day, budget)| Some((day, budget?)));
+    let (first_day, first_budget) = of_launch.or_else(first_set)?;
     budgets.last()?.1?;
     // Over without a break until now.
     let is_over = |state: CampaignState| matches!(state, CampaignState::Completed | CampaignState::Archived);
@@ -245,7 +276,8 @@ fn expected_day_by_day(
         if *day >= today || is_after_the_end(*day) || !counts(*day) {
             continue;
         }
-        let stood = budgets.iter().rev().find(|(since, _)| since <= day).unwrap_or(&budgets[0]).1;
+        let stood = budgets.iter().rev().find(|(since, _)| *since <= *day && first_day <= *since);
+        let stood = stood.map_or(Some(first_budget), |(_, budget)| *budget);
         let Some(Budget { amount, per }) = stood else { continue };
         #[expect(clippy::cast_precision_loss, reason = "amounts are small")]
         let amount = amount.micros as f64;
@@ -299,9 +331,30 @@ proptest! {
         let amount = Money { micros: now.amount.micros * 2, ..now.amount };
         let at = day_start(today, zone()) + TimeDelta::hours(5);
         let raise = PlanChange { at, decision: PlanDecision::Budget(Some(Budget { amount, ..now })) };
-        if changes.iter().any(|change| change.decision == LAUNCHED) {
-            let raised = DailyPlan::new(changes.iter().copied().chain([raise]), zone());
-            prop_assert_eq!(pacing(&Flight { plan: &raised, ..flight }).expected, found.expected);
-        }
+        let raised = DailyPlan::new(changes.iter().copied().chain([raise]), zone());
+        prop_assert_eq!(pacing(&Flight { plan: &raised, ..flight }).expected, found.expected);
+    }
+
+    /// On the day on which a campaign is recorded, a budget that is set later leaves the days before.
+    #[test]
+    fn last_budget_of_a_day_leaves_the_days_before(
+        changes in any_changes(),
+        starts in 1..15_u32,
+        amount in 1_i64..400,
+    ) {
+        // All on one day.
+        let at = |n| local(20, 8) + TimeDelta::minutes(n);
+        let changes: Vec<_> =
+            changes.into_iter().zip(0..).map(|((_, decision), n)| PlanChange { at: at(n), decision }).collect();
+        let plan = DailyPlan::new(changes.iter().copied(), zone());
+        prop_assume!(plan.budget().is_some());
+        let raise = PlanChange { at: local(20, 20), decision: a_day(amount) };
+        let raised = DailyPlan::new(changes.iter().copied().chain([raise]), zone());
+        let spend = BTreeMap::from([(day(1), 1)]);
+        let expected = |plan: &DailyPlan| {
+            let (starts_on, ends_on, today) = (day(starts), Some(day(20)), day(20));
+            pacing(&Flight { starts_on, ends_on, is_over: false, plan, today, spend: Some(&spend) }).expected
+        };
+        prop_assert_eq!(expected(&raised), expected(&plan));
     }
 }

@@ -5,6 +5,8 @@ use domain::bucket::{CalendarUnit, FiscalCalendar, Granularity};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::dates::QueryDates;
+
 const MONTHS_OF_QUARTER: i32 = 3;
 const MONTHS_OF_YEAR: i32 = 12;
 const DAYS_OF_WEEK: i64 = 7;
@@ -13,7 +15,8 @@ const WEEKS_OF_YEAR: i64 = 52;
 /// The range that numbers are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompareTo {
-    /// As much time right before: as many months where the range consists of whole ones, else as many days.
+    /// As much time right before: as many months where the range consists of whole ones, else as many days. Of a week,
+    /// month, quarter or year up to today, as much of the one before.
     PreviousPeriod,
     /// The same days of the month before.
     PreviousMonth,
@@ -52,15 +55,17 @@ impl CompareTo {
         }
     }
 
-    /// The day of the other range that a day of the range `from..=to` corresponds to. It keeps the order of days.
+    /// The day of the other range that a day of the range corresponds to. It keeps the order of days.
     pub(super) fn mapping(
         self,
-        (from, to): (NaiveDate, NaiveDate),
+        dates: QueryDates,
         granularity: Granularity,
         fiscal: FiscalCalendar,
     ) -> impl Fn(NaiveDate) -> NaiveDate {
-        let shift = match self {
-            Self::PreviousPeriod => {
+        let (from, to) = (dates.from, dates.to);
+        let shift = match (self, dates.running_unit()) {
+            (Self::PreviousPeriod, Some(unit)) => Shift::one_earlier(unit),
+            (Self::PreviousPeriod, None) => {
                 let days = (to - from).num_days() + 1;
                 // Whole weeks are compared with weeks, also where they make a month.
                 let is_of_weeks = granularity == Granularity::Week
@@ -69,11 +74,11 @@ impl CompareTo {
                 let months = if is_of_weeks { None } else { fiscal.whole_months(from, to) };
                 months.map_or(Shift::Days(-days), Shift::MonthsEarlier)
             }
-            Self::PreviousMonth => Shift::MonthsEarlier(1),
-            Self::PreviousQuarter => Shift::MonthsEarlier(MONTHS_OF_QUARTER),
-            Self::PreviousYear => Shift::MonthsEarlier(MONTHS_OF_YEAR),
-            Self::PreviousYearWeekday => Shift::Days(-WEEKS_OF_YEAR * DAYS_OF_WEEK),
-            Self::Range { date_from, .. } => Shift::Days((date_from - from).num_days()),
+            (Self::PreviousMonth, _) => Shift::MonthsEarlier(1),
+            (Self::PreviousQuarter, _) => Shift::MonthsEarlier(MONTHS_OF_QUARTER),
+            (Self::PreviousYear, _) => Shift::MonthsEarlier(MONTHS_OF_YEAR),
+            (Self::PreviousYearWeekday, _) => Shift::Days(-WEEKS_OF_YEAR * DAYS_OF_WEEK),
+            (Self::Range { date_from, .. }, _) => Shift::Days((date_from - from).num_days()),
         };
         move |date| match shift {
             Shift::Days(days) => date.checked_add_signed(TimeDelta::days(days)).unwrap_or(NaiveDate::MIN),
@@ -87,6 +92,18 @@ impl CompareTo {
 enum Shift {
     Days(i64),
     MonthsEarlier(i32),
+}
+
+impl Shift {
+    /// To the unit of the calendar before.
+    fn one_earlier(unit: CalendarUnit) -> Self {
+        match unit {
+            CalendarUnit::Week => Self::Days(-DAYS_OF_WEEK),
+            CalendarUnit::Month => Self::MonthsEarlier(1),
+            CalendarUnit::Quarter => Self::MonthsEarlier(MONTHS_OF_QUARTER),
+            CalendarUnit::Year => Self::MonthsEarlier(MONTHS_OF_YEAR),
+        }
+    }
 }
 
 impl Serialize for CompareTo {

@@ -1,7 +1,7 @@
 //! The days of a report: given ones, or those that a relative range stands for.
 
 use chrono::NaiveDate;
-use domain::bucket::{FiscalCalendar, RelativeRange};
+use domain::bucket::{CalendarUnit, FiscalCalendar, RelativeRange};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -59,6 +59,16 @@ impl QueryDates {
     /// The days, if they follow from a relative range.
     pub(super) fn as_relative(&self) -> Option<(NaiveDate, NaiveDate)> {
         self.relative.map(|_| (self.from, self.to))
+    }
+
+    /// The unit of the calendar that holds today, if the days are those of it up to today.
+    pub(super) fn running_unit(&self) -> Option<CalendarUnit> {
+        match self.relative?.range {
+            RelativeRange::This(unit) => Some(unit),
+            RelativeRange::Today | RelativeRange::Yesterday | RelativeRange::LastDays(_) | RelativeRange::Last(_) => {
+                None
+            }
+        }
     }
 
     /// The one day on which the query means these days. `None`: it always does.

@@ -62,7 +62,7 @@ impl Plan {
         let Some(comparison) = query.compare_to else { return Ok(None) };
         let refused = |error| refusal(error, "compare_to");
         let (days, granularity, zone) = ((query.dates.from, query.dates.to), query.granularity, query.time_zone);
-        let to = comparison.mapping(days, granularity, query.calendar.fiscal);
+        let to = comparison.mapping(query.dates, granularity, query.calendar.fiscal);
         let plan = if let CompareTo::Range { date_from, date_to } = comparison {
             let dates = (date_from, date_to);
             check_length(dates, "compare_to.date_to")?;

@@ -87,9 +87,9 @@ pub struct ReportRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<FilterRequest>,
     /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: as many months
-    /// right before where the range consists of whole ones, else as many days. `previous_month`, `previous_quarter`,
-    /// `previous_year`: the same dates there. `previous_year_weekday`: 52 weeks earlier. Or `{date_from, date_to}`:
-    /// buckets are compared in their order.
+    /// right before where the range consists of whole ones, else as many days; of `this_week` or `this_month`, as much
+    /// of the one before. `previous_month`, `previous_quarter`, `previous_year`: the same dates there.
+    /// `previous_year_weekday`: 52 weeks earlier. Or `{date_from, date_to}`: buckets are compared in their order.
     #[schema(example = "previous_period")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_to: Option<CompareRequest>,

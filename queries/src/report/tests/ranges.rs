@@ -72,6 +72,41 @@ proptest! {
         prop_assert_eq!(before.cells().len(), 1);
     }
 
+    /// The days of a unit of any calendar up to today are compared with as much of the unit before.
+    #[test]
+    fn running_units_are_compared_with_as_much_of_the_unit_before(
+        calendar in any_calendar(),
+        unit in prop::sample::select(CalendarUnit::ALL.to_vec()),
+        granularity in prop::sample::select(vec!["day", "week", "month", "all"]),
+        today in any_day(),
+    ) {
+        let now = today.and_hms_opt(12, 0, 0).unwrap().and_utc();
+        let request: ReportRequest = serde_json::from_value(json!({
+            "range": RelativeRange::This(unit).to_string(), "time_zone": "UTC", "granularity": granularity,
+            "compare_to": "previous_period",
+        })).unwrap();
+        let query = request.canonical(RequestDefaults { calendar, now, ..defaults() }, DataState::All).unwrap().0;
+        let own = Plan::new(&query).unwrap();
+        let before = Plan::compared(&query, &own).unwrap().unwrap();
+        let this = calendar.period(unit, today);
+        let last = calendar.period(unit, this.first.pred_opt().unwrap());
+        prop_assert_eq!((own.dates, before.dates.0), ((this.first, today), last.first));
+        prop_assert!(before.dates.1 < this.first);
+        let lengths = [own.dates, before.dates].map(|(from, to)| (to - from).num_days());
+        match unit {
+            CalendarUnit::Week => prop_assert_eq!(lengths[0], lengths[1]),
+            // The unit before may end earlier; a whole one is compared with the whole one before.
+            CalendarUnit::Month => {
+                prop_assert!(lengths[0] == lengths[1] || before.dates.1 == last.after.pred_opt().unwrap());
+            }
+            CalendarUnit::Quarter | CalendarUnit::Year => {
+                let month = |date| (calendar.period(CalendarUnit::Month, date).first - last.first).num_days() / 28;
+                let first = (calendar.period(CalendarUnit::Month, today).first - this.first).num_days() / 28;
+                prop_assert_eq!(month(before.dates.1), first);
+            }
+        }
+    }
+
     /// A relative range has the cells of the days that it stands for, at any instant in any zone.
     #[test]
     fn relative_ranges_are_explicit_ones(
@@ -137,6 +172,28 @@ proptest! {
             prop_assert_eq!(before.calendar.end() - before.calendar.start(), own.calendar.end() - own.calendar.start());
         }
     }
+}
+
+#[test]
+fn this_week_is_compared_with_last_week_up_to_the_same_day() {
+    // Until the Sunday that is today, a week begins on Monday.
+    let before = |request: Value| {
+        let mut asked = json!({"time_zone": "UTC", "granularity": "all", "compare_to": "previous_period"});
+        asked.as_object_mut().unwrap().extend(request.as_object().unwrap().clone());
+        let query = query(asked);
+        let own = Plan::new(&query).unwrap();
+        Plan::compared(&query, &own).unwrap().unwrap().dates
+    };
+    let days = |from: &str, to: &str| (from.parse().unwrap(), to.parse().unwrap());
+    assert_eq!(before(json!({"range": "this_week"})), days("2026-11-09", "2026-11-15"));
+    assert_eq!(before(json!({"range": "this_week", "week_start": "saturday"})), days("2026-11-14", "2026-11-15"));
+    assert_eq!(before(json!({"range": "this_month"})), days("2026-10-01", "2026-10-22"));
+    assert_eq!(before(json!({"range": "this_quarter"})), days("2026-07-01", "2026-08-22"));
+    assert_eq!(before(json!({"range": "this_year"})), days("2025-01-01", "2025-11-22"));
+    assert_eq!(before(json!({"range": "today"})), days("2026-11-21", "2026-11-21"));
+    // Days that are given are not taken for a part of a month.
+    let given = json!({"date_from": "2026-11-01", "date_to": "2026-11-22"});
+    assert_eq!(before(given), days("2026-10-10", "2026-10-31"));
 }
 
 fn stating(mut source: Source, grain: Grain, zone: &str) -> Source {

@@ -135,3 +135,20 @@ async fn source_of_mail_with_unique_ids_takes_no_open_of_nobody(pool: PgPool) {
     let reply = send(&api, &[half, correction, retraction]).await;
     assert_eq!(reply.results(), ["0 rejected bad_message", "1 rejected bad_message"]);
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn open_of_mail_says_who_opened_or_how_many(pool: PgPool) {
+    let (api, campaign) = start(pool, "day").await;
+    let bare = |id: &str, kind: &str| json!({"id": id, "campaign_id": campaign, "type": kind, "occurred_at": "2026-11-21T21:00:00Z"});
+    let mut counted_by_sender = bare("e-4", "open");
+    counted_by_sender["count"] = json!(3);
+    let events = [bare("e-1", "open"), bare("e-2", "open_total"), bare("e-3", "click"), counted_by_sender];
+    let reply = send(&api, &events).await;
+    assert_eq!(reply.results(), ["0 rejected bad_message"]);
+    assert_eq!(reply.body["results"][0]["field"], "message");
+    assert_eq!(rows(&api).await, counted(&[("open_total", 1), ("click", 1), ("open", 1)]));
+    // A source that is not of mail counts what it is sent.
+    assert_eq!(api.post("/v1/sources", &source("tracker", "push")).await.status, 201);
+    let body = json!({"source": "tracker", "observations": [bare("e-1", "open")]});
+    assert_eq!(api.post("/v1/observations", &body).await.counts(), [1, 0, 0, 0]);
+}

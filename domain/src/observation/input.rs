@@ -211,7 +211,8 @@ impl ObservationInput {
         self.money().map_or(Ok(()), |micros| check_money_limit(limit, micros, "value"))
     }
 
-    fn count(&self) -> Option<i64> {
+    /// The count, if it gives one.
+    pub fn count(&self) -> Option<i64> {
         match &self.body {
             ObservationBody::New { count, .. } | ObservationBody::Correction { count, .. } => *count,
         }

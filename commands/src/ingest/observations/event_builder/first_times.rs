@@ -17,8 +17,13 @@ impl EventBuilder<'_> {
     pub(super) fn first_time(&self, input: &ObservationInput) -> Result<Option<Uuid>, ItemError> {
         let Some(delivered) = input.delivered() else {
             if self.needs_recipient(input) {
-                let detail = "is needed with a recipient, because this source counts the messages that were opened; \
-                              send what has no recipient as type open_total";
+                let detail = if self.ids.is_window() {
+                    "is needed with a recipient, because this source counts the messages that were opened; send what \
+                     has no recipient as type open_total"
+                } else {
+                    "is needed with a recipient, or count: how many messages were opened for the first time; send any \
+                     other open as type open_total"
+                };
                 return Err(bad_message("message", detail));
             }
             return Ok(None);
@@ -31,12 +36,13 @@ impl EventBuilder<'_> {
         Ok(Some(self.ids.first_time(input.kind, delivered)))
     }
 
-    /// Whether a source takes an open only of a recipient: a source of mail whose ids are unique for its window.
+    /// Whether an open must name its recipient: in a source of mail, unless the sender says how many messages were
+    /// opened for the first time. Where ids are unique for the window, it must always.
     fn needs_recipient(&self, input: &ObservationInput) -> bool {
         input.kind == ObservationType::Open
             && !input.is_correction()
             && self.backfill.is_none()
-            && self.ids.is_window()
+            && (self.ids.is_window() || input.count().is_none())
             && self.known.source.definition.channel.is_mail()
     }
 

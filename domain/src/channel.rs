@@ -39,11 +39,17 @@ pub struct Channel(String);
 
 /// The error of a text that is not a channel name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not a channel name: lower-case letters, digits and _, starting with a letter, at most 40")]
-pub struct ChannelError;
+#[error(
+    "is not a channel name: lower-case letters, digits and _, starting with a letter, at most 40{}",
+    .known.map(|known| format!("; {known} is one")).unwrap_or_default()
+)]
+pub struct ChannelError {
+    /// The known channel that the text looks like.
+    known: Option<&'static str>,
+}
 
 /// Names that people give to known channels: what is counted under them stands beside the channel that is meant.
-const ALIASES: [(&str, &str); 46] = [
+const ALIASES: [(&str, &str); 48] = [
     ("search", "paid_search"),
     ("sem", "paid_search"),
     ("ppc", "paid_search"),
@@ -57,6 +63,8 @@ const ALIASES: [(&str, &str); 46] = [
     ("social", "paid_social"),
     ("facebook", "paid_social"),
     ("facebook_ads", "paid_social"),
+    ("fb", "paid_social"),
+    ("ig", "paid_social"),
     ("meta", "paid_social"),
     ("meta_ads", "paid_social"),
     ("instagram", "paid_social"),
@@ -105,13 +113,16 @@ impl Channel {
 
     /// The known channel that a custom one looks like: another name or spelling of it.
     pub fn looks_like(&self) -> Option<&'static str> {
-        if KNOWN.contains(&self.0.as_str()) {
-            return None;
-        }
-        let alias = ALIASES.iter().find(|(alias, _)| *alias == self.0).map(|(_, known)| *known);
-        let letters = |name: &str| name.replace('_', "");
-        alias.or_else(|| KNOWN.into_iter().find(|known| letters(known) == letters(&self.0)))
+        known_like(&self.0).filter(|known| *known != self.0)
     }
+}
+
+/// The known channel of a name, whatever stands between its words and whatever their case.
+fn known_like(name: &str) -> Option<&'static str> {
+    let letters = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
+    let asked = letters(name);
+    let known = KNOWN.into_iter().find(|known| letters(known) == asked);
+    known.or_else(|| ALIASES.iter().find(|(alias, _)| letters(alias) == asked).map(|(_, known)| *known))
 }
 
 impl FromStr for Channel {
@@ -120,7 +131,11 @@ impl FromStr for Channel {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
         let shaped = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if starts && shaped && text.len() <= 40 { Ok(Self(text.to_owned())) } else { Err(ChannelError) }
+        if starts && shaped && text.len() <= 40 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ChannelError { known: known_like(text) })
+        }
     }
 }
 
@@ -157,11 +172,21 @@ mod tests {
             ("organicsocial", "organic_social"),
             ("pmax", "cross_network"),
             ("crossnetwork", "cross_network"),
+            ("fb", "paid_social"),
         ] {
             assert_eq!(looks_like(name), Some(known), "{name}");
         }
         assert!(KNOWN.iter().all(|known| looks_like(known).is_none()));
         assert_eq!(looks_like("podcast"), None);
         assert!(ALIASES.iter().all(|(_, known)| KNOWN.contains(known)));
+    }
+
+    #[test]
+    fn refusals_name_the_known_channel_that_is_meant() {
+        let refused = |name: &str| name.parse::<Channel>().unwrap_err().to_string();
+        for (name, known) in [("paid-search", "paid_search"), ("Paid Social", "paid_social"), ("E-Mail", "email")] {
+            assert!(refused(name).ends_with(&format!("; {known} is one")), "{}", refused(name));
+        }
+        assert!(refused("pod-cast").ends_with("at most 40"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::measure::{Measure, MeasureGroup};
-use domain::source::Horizons;
+use domain::source::Horizon;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -122,9 +122,9 @@ pub struct SourceStatusBody {
     pub late_at: Option<DateTime<Utc>>,
     pub expected_delay_s: i64,
     /// For how long after a bucket closes its numbers may still change, in seconds, or as a rule such as `month_end +
-    /// 40d`.
+    /// 40d`: of `delivery`, of `conversions`, and of single measures, where they differ.
     #[schema(value_type = Object)]
-    pub horizons: Horizons,
+    pub horizons: BTreeMap<&'static str, Horizon>,
     pub last_started_at: Option<DateTime<Utc>>,
     pub last_completed_at: Option<DateTime<Utc>>,
     pub last_failed_at: Option<DateTime<Utc>>,
@@ -183,7 +183,7 @@ impl SourceStatusBody {
             complete_through: freshness.syncs.complete_through,
             grain: freshness.syncs.grain.map(domain::bucket::Grain::name),
             expected_delay_s: definition.expected_delay_s,
-            horizons: definition.horizons,
+            horizons: definition.horizons.by_member().collect(),
             last_started_at: freshness.syncs.last_started_at,
             last_completed_at: freshness.syncs.last_completed_at,
             last_failed_at: freshness.syncs.last_failed_at,

@@ -39,6 +39,21 @@ async fn changes_settings_from_a_date_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn horizons_are_shown_as_they_are_sent(pool: PgPool) {
+    let api = Api::start(pool).await;
+    api.source("ads", "pull").await;
+    let sent = json!({"delivery": 259_200, "conversions": "month_end + 40d", "leads": 864_000});
+    assert_eq!(patch(&api, &json!({"horizons": sent})).await.status, StatusCode::OK);
+    let shown = show(&api).await["settings"]["horizons"].clone();
+    assert_eq!(shown, sent);
+    let version = show(&api).await["version"].clone();
+    assert_eq!(patch(&api, &json!({"horizons": shown})).await.status, StatusCode::OK);
+    assert_eq!(show(&api).await["version"], version);
+    let activity = api.call(Call::new(Method::GET, "/v1/sources/ads/activity")).await;
+    assert_eq!(activity.body["data"][0]["changes"]["horizons"]["to"], sent);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn changes_channel_and_roles_from_a_date_on(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("ads", "pull").await;

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use commands::SourceSnapshot;
 use domain::freshness::SelfCompleting;
 use domain::measure::Measure;
-use domain::source::{DatedChange, DeliveryPause, Horizons, SeriesDates, SourceDefinition, observation_window_s};
+use domain::source::{DatedChange, DeliveryPause, Horizon, SeriesDates, SourceDefinition, observation_window_s};
 use http_edge::path::ApiPath;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -80,9 +80,9 @@ pub(crate) struct SourceSettings {
     measures: BTreeSet<Measure>,
     /// How many seconds after a bucket closes its numbers usually arrive.
     expected_delay_s: i64,
-    /// For how long after a bucket closes its numbers may still change: seconds, or a rule.
+    /// For how long after a bucket closes its numbers may still change: seconds, or a rule. As a request has them.
     #[schema(value_type = BTreeMap<String, super::HorizonBody>)]
-    horizons: Horizons,
+    horizons: BTreeMap<&'static str, Horizon>,
     /// How many seconds after a bucket closes it is complete, if it never says so itself.
     complete_after_s: Option<i64>,
     /// How many seconds after it was last heard of such a source is late.
@@ -219,7 +219,7 @@ impl SourceSettings {
             measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
             measures: definition.measures,
             expected_delay_s: definition.expected_delay_s,
-            horizons: definition.horizons,
+            horizons: definition.horizons.by_member().collect(),
         }
     }
 }

@@ -181,6 +181,7 @@ async fn status_and_replay_show_every_log(pool: PgPool) {
     projections::catch_up(&pool).await.unwrap();
     let caught_up = accepted(&highwater(&pool, "status").await);
     assert!(caught_up.contains("caught up") && caught_up.contains("no projector runs"), "{caught_up}");
+    assert_eq!(highwater(&pool, "status --check").await.status.code(), Some(1));
 
     // Its session is the test's own, so it lives.
     let mut session = pool.acquire().await.unwrap();
@@ -193,6 +194,7 @@ async fn status_and_replay_show_every_log(pool: PgPool) {
     .unwrap();
     let told = accepted(&highwater(&pool, "status").await);
     assert!(told.contains("elsewhere pid 1") && told.contains("living"), "{told}");
+    accepted(&highwater(&pool, "status --check").await);
     let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
     let log = &told["logs"][0];
     assert_eq!(
@@ -226,6 +228,23 @@ async fn status_and_replay_show_every_log(pool: PgPool) {
     assert_eq!((&verified["scope"], &verified["differences"]), (&json!("whole"), &json!(1)));
     refused(&highwater(&pool, "replay --verify --allow-differences").await, "cannot be used with");
     refused(&highwater(&pool, "replay nothing").await, "nothing");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn reader_that_goes_away_is_no_error(pool: PgPool) {
+    for line in ["status", "status --json", "keys list", "retention show"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
+            .args(line.split_whitespace())
+            .env("HIGHWATER_DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
+            .stdout(writer)
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.is_empty() && [Some(0), Some(141)].contains(&output.status.code()), "{line}: {output:?}");
+    }
 }
 
 /// What a program says, and its exit status.

@@ -28,11 +28,15 @@ pub struct StatusArgs {
     /// Print JSON, for machines.
     #[arg(long)]
     json: bool,
+    /// Exit with 1 also when no projector lives, so that nothing is applied.
+    #[arg(long)]
+    check: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
-/// Runs the command. The exit status is 1 when a log cannot be applied past an event.
+/// Runs the command. The exit status is 1 when a log cannot be applied past an event; with `--check` also when no
+/// projector lives.
 pub async fn run(options: StatusArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let sources = ConfigSources::of_process(config);
     options.database.run(sources, EndsAt::FirstSignal, async |config| show(&options, config).await).await
@@ -52,7 +56,8 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
     let kept = projections::retention::list(&admin).await.context("cannot read what is kept")?;
 
     let all_go_on = logs.iter().all(|log| log.stopped.is_none());
-    let exit = if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let is_followed = !options.check || projectors.iter().any(|projector| projector.is_living);
+    let exit = if all_go_on && is_followed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
 
     let mut out = std::io::stdout().lock();
     let now = SystemClock.now();

@@ -107,7 +107,8 @@ async fn nothing_of_a_lost_part_fits_what_came_instead(way: Way) {
     system.clock.set(at("2026-11-20T10:01:00Z"));
     let lost_name = rename(&acme, &campaign, "Lost").await;
     acme.post(&format!("/v1/campaigns/{other}/launch"), &json!({})).await.expect(200);
-    let lost = acme.post("/v1/observations", &clicks(&campaign, "lost", 7)).await.expect(200);
+    let key = [("idempotency-key", "clicks-of-09-05")];
+    let lost = acme.post_with("/v1/observations", &clicks(&campaign, "lost", 7), &key).await.expect(200);
     acme.caught_up().await;
     let report = format!("/v1/campaigns/{campaign}/metrics?date_from=2026-11-20&date_to=2026-11-20&measures=clicks");
     let named = format!("/v1/campaigns/{campaign}");
@@ -157,7 +158,15 @@ async fn nothing_of_a_lost_part_fits_what_came_instead(way: Way) {
     let tag = answer.body["data"]["etag"].as_str().unwrap();
     assert_eq!(tag, renamed.header("etag"));
     acme.patch_with(&named, &change, &[("if-match", tag)]).await.expect(200);
+
+    // What was lost and is sent again, under its old key and ids, is recorded, once.
+    for replayed in ["", "true"] {
+        let again = acme.post_with("/v1/observations", &clicks(&campaign, "lost", 7), &key).await.expect(200);
+        assert_eq!(again.body["accepted"], 1);
+        assert_eq!(again.header("idempotency-replayed"), replayed);
+    }
     acme.caught_up().await;
+    assert_eq!(acme.get(&report).await.expect(200).body["data"][0]["clicks"], 1_012);
     system.verify().await;
     system.stop().await;
     check_generation(&pool, way, acme.workspace(), kept_head).await;

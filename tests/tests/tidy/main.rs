@@ -179,6 +179,23 @@ fn lines_fit_into_120_columns() {
     assert!(long.is_empty(), "over 120 columns: {long:#?}");
 }
 
+/// Tables, and what is quoted from programs, are as wide as they are. The changelog has one line for each change.
+#[test]
+fn lines_of_documents_fit_into_120_columns() {
+    let mut long = Vec::new();
+    for path in files_with("md").into_iter().filter(|path| !path.ends_with("CHANGELOG.md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut is_quoted = false;
+        for (index, line) in text.lines().enumerate() {
+            is_quoted ^= line.trim_start().starts_with("```");
+            if !is_quoted && !line.starts_with('|') && line.chars().count() > 120 {
+                long.push(format!("{}:{}: {line}", path.strip_prefix(root()).unwrap().display(), index + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "over 120 columns: {long:#?}");
+}
+
 #[test]
 fn modules_have_a_module_doc() {
     let silent: Vec<_> = files_with("rs")

@@ -106,6 +106,14 @@ async fn rejects_invalid_sources_by_field(pool: PgPool) {
         let reply = api.post("/v1/sources", &body).await;
         assert_eq!((reply.status, reply.code(), reply.field()), (StatusCode::UNPROCESSABLE_ENTITY, code, member));
     }
+    // What an unknown platform would set is not said to be missing.
+    let mut body = source("google_ads", "pull");
+    body["platform"] = json!("myspace");
+    for left_out in ["expected_delay_s", "restatement_horizon_s", "time_zone"] {
+        body.as_object_mut().unwrap().remove(left_out);
+        let reply = api.post("/v1/sources", &body).await;
+        assert_eq!((reply.code(), reply.field()), ("unknown-platform", "platform"));
+    }
     assert_eq!(api.log().await, [""; 0]);
 }
 

@@ -16,7 +16,8 @@ use domain::measure::Measure;
 use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
 use domain::source::{
-    Horizon, Horizons, IdScope, Platform, SourceDefinition, SourceKind, SourceRole, UnknownCampaigns, ZoneRule,
+    Horizon, Horizons, IdScope, Platform, SourceDefinition, SourceError, SourceKind, SourceRole, UnknownCampaigns,
+    ZoneRule,
 };
 use domain::zone::Zone;
 use http::StatusCode;
@@ -311,7 +312,8 @@ impl RegisterSource {
             field,
             detail: format!("is needed, unless {instead}"),
         };
-        let platform = self.platform.as_deref().and_then(Platform::find);
+        let unknown = || CommandError::Rejected { rejection: SourceError::UnknownPlatform.into(), replayed: false };
+        let platform = self.platform.as_deref().map(|name| Platform::find(name).ok_or_else(unknown)).transpose()?;
         let is_utc = platform.is_some_and(|platform| platform.zone_rule == ZoneRule::Utc);
         let delay_of_platform = platform.map(|platform| platform.expected_delay_s);
         let of_platform = platform.map(Platform::horizons);

@@ -241,11 +241,12 @@ fn freshness_body(
         let day = || day_start(local_date(through, definition.time_zone), definition.time_zone);
         if told < start { day() } else { range.last_edge(told).unwrap_or(start) }
     };
+    let decides = periods.iter().any(|source| !source.counted_among(measures).is_empty());
     let is_complete = freshness.in_ranges == RangeProgress::Complete;
     let final_through = if is_complete { final_through.map(whole) } else { final_through };
     Some(SourceFreshnessBody {
         source: definition.name.clone(),
-        role: role_in(periods, measures).name(),
+        role: if decides { SourceRole::Primary } else { SourceRole::Reference }.name(),
         status: freshness.status(now).name(),
         complete_through: within_range(freshness.syncs.complete_through),
         final_through: within_range(final_through),

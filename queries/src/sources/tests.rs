@@ -224,3 +224,24 @@ fn references_do_not_affect_finality() {
     assert_eq!((told.state, told.first_incomplete), (Finality::Final, None));
     assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
 }
+
+#[test]
+fn primary_that_states_only_references_of_what_is_asked_is_one() {
+    let mut done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
+    done.stated = BTreeSet::from([Measure::Spend]);
+    let mut late = source(SourceKind::Pull, [None; 4]);
+    (late.id, late.stated) = (Uuid::from_u128(2), BTreeSet::from([Measure::Spend, Measure::Clicks]));
+    late.definition.name = "late".to_owned();
+    late.definition.measure_roles = BTreeMap::from([(Measure::Spend, SourceRole::Reference)]);
+    let now = minute(PastHorizon.now());
+    let edges = [minute(-60), minute(0)];
+    let range = FreshnessRange { span: (edges[0], edges[1]), grain: QUERY_GRAIN, edges: &edges };
+    let told = |measures: &[Measure]| {
+        let measures = measures.iter().copied().collect();
+        let told = freshness(&[&done, &late], &measures, (|_| 0, false), &range, now, now);
+        (told.state, told.sources.iter().map(|source| source.role).collect::<Vec<_>>())
+    };
+    // It never stated revenue, for which it would be primary.
+    assert_eq!(told(&[Measure::Spend, Measure::Revenue]), (Finality::Final, vec!["primary", "reference"]));
+    assert_eq!(told(&[Measure::Spend, Measure::Clicks]), (Finality::Provisional, vec!["primary", "primary"]));
+}

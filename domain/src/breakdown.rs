@@ -57,7 +57,7 @@ pub enum BreakdownError {
         declared: String,
     },
     /// Values of which several may be of the same thing, so that nothing can be said of pairs.
-    #[error("pairs {0}, which is no partition, with another dimension; state it in a batch of its own")]
+    #[error("pairs {0}, which is not a partition, with another dimension; state it in a batch of its own")]
     NoPartition(Dimension),
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
             .detail("GET /v1/freshness shows the progress.")
             .retry_after(Duration::from_secs(10)),
         ReadError::CursorMalformed => {
-            Problem::new(INVALID_QUERY).field("cursor", "is no cursor; pass on next_cursor as it was received")
+            Problem::new(INVALID_QUERY).field("cursor", "is not a cursor; send `next_cursor` as it was received")
         }
         ReadError::CursorMismatch => Problem::new(problems::CURSOR_MISMATCH)
             .detail("Send the cursor with the query that it came from, or send no cursor."),

@@ -58,7 +58,7 @@ async fn batch_is_by_dimensions_that_its_source_declares(pool: PgPool) {
         (vec!["weather"], "is not a dimension by which totals are kept"),
         (vec!["device", "device"], "names device twice"),
         (vec!["device", "country", "ad"], "one dimension or two"),
-        (vec!["device", "conversion_action"], "pairs conversion_action, which is no partition"),
+        (vec!["device", "conversion_action"], "pairs conversion_action, which is not a partition"),
     ] {
         let (refused, _) = send(&api, &batch(&breakdown, &[clicks(campaign, "tv", &json!(1))])).await;
         assert_eq!((refused.code(), refused.field()), ("invalid-body", "breakdown"), "{refused:?}");

@@ -111,7 +111,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "\"Country\" is no key: a to z, 0 to 9 and _, a letter first, at most 40",
+          "detail": "\"Country\" is not a key: a to z, 0 to 9 and _, a letter first, at most 40",
           "field": "data.dimensions",
           "id": "o-5",
           "index": 4,

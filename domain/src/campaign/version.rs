@@ -17,7 +17,7 @@ pub struct CampaignVersion {
 
 /// The error of a text that is no version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no version of a campaign")]
+#[error("is not a version of a campaign")]
 pub struct CampaignVersionError;
 
 impl CampaignVersion {

@@ -254,7 +254,8 @@ fn check_dimensions(dimensions: &BTreeMap<String, String>) -> Result<(), ItemErr
     }
     for (key, value) in dimensions {
         if !is_dimension_key(key) {
-            let detail = format!("\"{}\" is no key: a to z, 0 to 9 and _, a letter first, at most 40", truncate(key));
+            let detail =
+                format!("\"{}\" is not a key: a to z, 0 to 9 and _, a letter first, at most 40", truncate(key));
             return reject("dimensions", detail);
         }
         if value.chars().count() > MAX_DIMENSION_VALUE || value.chars().any(char::is_control) {

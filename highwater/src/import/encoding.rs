@@ -12,7 +12,7 @@ const SAMPLE: usize = 4_096;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EncodingError {
     /// The name is no encoding.
-    #[error("`{0}` is no encoding; utf-8, utf-16le, utf-16be, windows-1252 and shift_jis are some")]
+    #[error("`{0}` is not an encoding; utf-8, utf-16le, utf-16be, windows-1252 and shift_jis are some")]
     Unknown(String),
     /// The bytes do not fit.
     #[error("the file is not {0}")]

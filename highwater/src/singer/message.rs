@@ -29,7 +29,7 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// It is not JSON, or lacks a member.
-    #[error("is no Singer message; taps write their log to standard error")]
+    #[error("is not a Singer message; taps write their log to standard error")]
     Malformed,
     /// It names a file of records.
     #[error("is a BATCH message, which is not supported: configure the tap to write RECORD messages")]

@@ -143,7 +143,7 @@ async fn a_tap_that_fails_states_no_day_in_part(pool: PgPool) {
     let broken = Tap::new(&[schema()]);
     let broken = Tap { lines: format!("{}INFO starting\n", broken.lines), ..broken };
     let told = said(&broken.run(&system).await, false);
-    assert!(told.contains("line 2 is no Singer message"), "{told}");
+    assert!(told.contains("line 2 is not a Singer message"), "{told}");
     system.shutdown().await.unwrap();
 }
 

@@ -122,7 +122,7 @@ problem_types! {
 
     /// The body is JSON but does not fit the schema. `errors` names the member and the error.
     pub INVALID_BODY = UNPROCESSABLE_ENTITY "invalid-body" "The request body is not valid"
-        r#"{"errors": [{"field": "time_zone", "detail": "is no IANA time zone"}]}"#;
+        r#"{"errors": [{"field": "time_zone", "detail": "is not an IANA time zone"}]}"#;
 
     /// There were too many requests with this key, from this address, or of this source. Nothing was done.
     /// `Retry-After` says when to repeat the request, and `RateLimit-Policy` describes the limit.

@@ -283,7 +283,7 @@ fn example() -> serde_json::Value {
         "id": "019aa8f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "source": "shop_tracker", "reason": "unknown_campaign",
         "received_at": "2026-11-21T22:00:03.120Z", "expires_at": "2026-12-21T22:00:03.120Z", "kind": "observation",
         "item_id": "click-17", "field": "external_campaign_id",
-        "detail": "no campaign goes by \"winter-sale\"",
+        "detail": "no campaign has the external id \"winter-sale\" for the source \"shop_tracker\", or for any source",
         "content": "{\"id\": \"click-17\", \"type\": \"click\", \"external_campaign_id\": \"winter-sale\", \
                     \"occurred_at\": \"2026-11-21T22:00:00Z\"}"
     })

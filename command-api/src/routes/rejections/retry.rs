@@ -80,7 +80,7 @@ pub(crate) struct RetriedItem {
     tag = "activity",
     request_body(content = Option<Note>, example = json!({"reason": "The campaign has its external id now"})),
     params(RetryQuery),
-    responses((status = 200, description = "What became of them", body = RetryResponse), RetryProblems)
+    responses((status = 200, description = "The result of each of them", body = RetryResponse), RetryProblems)
 )]
 pub(crate) async fn retry_all(
     State(state): State<ApiState>,
@@ -113,7 +113,7 @@ pub(crate) async fn retry_all(
     tag = "activity",
     request_body(content = Option<Note>, example = json!({"reason": "The campaign has its external id now"})),
     params(("id" = Uuid, Path, description = "The rejection", example = "019aa8f4-7a1e-7c30-9e5b-3f0c8a4d1e62")),
-    responses((status = 200, description = "What became of it", body = RetriedItem), RetryRejectionProblems)
+    responses((status = 200, description = "The result", body = RetriedItem), RetryRejectionProblems)
 )]
 pub(crate) async fn retry(
     State(state): State<ApiState>,

@@ -202,7 +202,7 @@ fn released_schemas_do_not_change() {
             }
         }
     }
-    wrong.extend(unlocked.keys().map(|file| format!("released.lock has {file}, which is no version of an event")));
+    wrong.extend(unlocked.keys().map(|file| format!("released.lock has {file}, which is not a version of an event")));
     assert!(wrong.is_empty(), "\n{}\n\n{NEXT}", wrong.join("\n"));
     let known: BTreeSet<_> = EventType::ALL.iter().map(|known| known.name.to_owned()).collect();
     let folders: BTreeSet<_> = names(&folder("schemas")).into_iter().filter(|name| name != "released.lock").collect();

@@ -179,7 +179,8 @@ fn measure_column(text: &str) -> Result<(Measure, String), String> {
     match text.split_once('=') {
         Some((name, column)) if !name.trim().is_empty() && !column.trim().is_empty() => {
             let name = name.trim();
-            let measure = name.parse().map_err(|_| format!("`{name}` is no measure; the measures are {}", known()))?;
+            let measure =
+                name.parse().map_err(|_| format!("`{name}` is not a measure; the measures are {}", known()))?;
             Ok((measure, column.trim().to_owned()))
         }
         _ => Err("must be NAME=COLUMN".to_owned()),

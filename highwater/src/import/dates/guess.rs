@@ -61,7 +61,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 1970..=2199;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DateGuessError {
     /// No format reads them.
-    #[error("line {line}: `{cell}` is no date in a known format; say how it is written with --date-format")]
+    #[error("line {line}: `{cell}` is not a date in a known format; say how it is written with --date-format")]
     Unknown {
         /// The line of the first cell.
         line: u64,

@@ -99,7 +99,7 @@ fn days_that_can_be_read_in_two_ways_are_refused() {
 fn the_format_is_that_of_most_cells() {
     assert_eq!(guessed(&["2026-02-01", "2026-02-02", "soon"]), "2026-02-01");
     assert_eq!(guess(&[]), Ok(None));
-    assert!(guess(&["yesterday"]).unwrap_err().to_string().contains("line 2: `yesterday` is no date"));
+    assert!(guess(&["yesterday"]).unwrap_err().to_string().contains("line 2: `yesterday` is not a date"));
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Mapping {
             anyhow::bail!("`{name}` is neither a file nor a mapping that is shipped; those are {names}");
         }
         let text = std::fs::read_to_string(name).with_context(|| format!("cannot read {name}"))?;
-        toml::from_str(&text).with_context(|| format!("{name} is no mapping"))
+        toml::from_str(&text).with_context(|| format!("{name} is not a mapping"))
     }
 
     /// This one, and where it says nothing, another one.

@@ -54,7 +54,7 @@ pub enum NumberError {
     #[error("is a percentage, and no amount")]
     Percentage,
     /// A count has a currency.
-    #[error("has the currency sign `{0}`, but is no money")]
+    #[error("has the currency sign `{0}`, but is not money")]
     NotMoney(String),
     /// The currency is another one.
     #[error("is written with `{sign}`, but is in {currency}")]

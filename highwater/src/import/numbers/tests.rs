@@ -67,7 +67,7 @@ fn says_why_a_cell_is_no_value_of_its_measure() {
     assert_eq!(told("12.5%", Measure::Spend), "is a percentage, and no amount");
     assert_eq!(told("$5", Measure::Spend), "is written with `$`, but is in EUR");
     assert_eq!(told("5 USD", Measure::Spend), "is written with `USD`, but is in EUR");
-    assert_eq!(told("€5", Measure::Clicks), "has the currency sign `€`, but is no money");
+    assert_eq!(told("€5", Measure::Clicks), "has the currency sign `€`, but is not money");
     assert_eq!(told("1,23", Measure::Spend), "is not grouped as numbers are, where `.` is the decimal mark");
     assert_eq!(told("1,2345", Measure::Spend), "is not grouped as numbers are, where `.` is the decimal mark");
     for cell in ["1.2K", "5 apples", "1.2.3", "--5", "12:30", "$"] {

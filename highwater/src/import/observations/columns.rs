@@ -47,7 +47,7 @@ impl FromStr for ColumnName {
             return Err("must be MEMBER=COLUMN".to_owned());
         }
         if !MEMBERS.contains(&member) && !member.starts_with(DIMENSION) {
-            return Err(format!("`{member}` is no member; they are {} and dimensions.KEY", MEMBERS.join(", ")));
+            return Err(format!("`{member}` is not a member; they are {} and dimensions.KEY", MEMBERS.join(", ")));
         }
         Ok(Self { member: member.to_owned(), column: column.to_owned() })
     }
@@ -192,7 +192,7 @@ impl LocalTime {
         let written = || match &self.format {
             Some(format) => format!("{member} `{cell}` is not written as {format}"),
             None => format!(
-                "{member} `{cell}` is no time such as 2024-03-01T12:00:00Z; --time-format says how it is written"
+                "{member} `{cell}` is not a time such as 2024-03-01T12:00:00Z; --time-format says how it is written"
             ),
         };
         if let Some(format) = &self.format

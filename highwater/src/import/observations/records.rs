@@ -130,8 +130,8 @@ impl Iterator for Records {
 fn json_line(text: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())?;
     if !text.starts_with('{') {
-        return Err("is no JSON object".to_owned());
+        return Err("is not a JSON object".to_owned());
     }
-    serde_json::from_str::<&RawValue>(text).map_err(|error| format!("is no JSON: {error}"))?;
+    serde_json::from_str::<&RawValue>(text).map_err(|error| format!("is not JSON: {error}"))?;
     Ok(text.to_owned())
 }

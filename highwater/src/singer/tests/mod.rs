@@ -107,7 +107,7 @@ fn line_at_fault_is_named() {
     input.take("").unwrap();
     let error = input.take("INFO starting").unwrap_err();
     assert_eq!(error, InputError::Message { line: 2, error: MessageError::Malformed });
-    assert_eq!(error.to_string(), "line 2 is no Singer message; taps write their log to standard error");
+    assert_eq!(error.to_string(), "line 2 is not a Singer message; taps write their log to standard error");
 }
 
 #[test]

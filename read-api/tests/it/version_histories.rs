@@ -100,17 +100,15 @@ async fn tag_that_comes_again_has_the_same_body(options: PgPoolOptions, connect:
     let mut random = StdRng::seed_from_u64(6);
     let paths = [
         report(&json!({})),
-        report(&json!({"group_by": ["source"], "granularity": "all"})),
-        report(&json!({"filters": {"source": ["ads_9"]}, "measures": ["spend"]})),
+        report(&json!({"filters": {"source": ["ads_9"]}, "measures": ["spend"], "group_by": ["source"]})),
         report(&json!({"filters": {"source": ["ads_40", "tracker"]}, "measures": ["clicks", "cpc"]})),
-        report(&json!({"filters": {"campaign_id": [campaign(1)]}, "granularity": "week", "totals": true})),
-        report(&json!({"group_by": ["campaign"], "granularity": "all", "compare_to": "previous_period"})),
+        report(&json!({"group_by": ["campaign"], "granularity": "week", "compare_to": "previous_period"})),
     ];
     let mut told: HashMap<(usize, String), String> = HashMap::new();
     let (mut tags, mut bodies) = (0, 0);
     let mut now = at("2026-11-21T09:00:00Z");
     let mut last = vec![(String::new(), String::new()); paths.len()];
-    for step in 0..240 {
+    for step in 0..180 {
         now += TimeDelta::minutes(random.random_range(1..240));
         world.clock.set(now);
         let event = anything_of_runs(&mut random, now);
